@@ -1,0 +1,57 @@
+# Everything a developer or a user of this repository does is a target here; CI calls the same ones.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV ?= $(shell command -v uv 2>/dev/null)
+export UV_SYSTEM_CERTS := 1
+ARGS ?=
+
+help:  ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY)  ## Serve the gateway on this machine (PORT=8080), simulated Vertex behind it unless there are Google credentials
+	@exec $(BIN)/chromagent run $(ARGS)
+
+test: $(READY) lint  ## Lint, types, floors and all tests
+	@$(BIN)/pytest $(ARGS)
+
+check: test  ## The same, under the name that pre-commit and habits expect
+
+lint: $(READY)  ## Format check, lint, types, floors
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## Format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip
+	@$(BIN)/python tools/bundle.py
+
+lock: $(READY)  ## Renew uv.lock
+	@$(BIN)/uv lock --upgrade
+
+setup: $(READY)  ## Make the environment in .venv
+
+clean:  ## Remove the environment and what was built
+	rm -rf $(VENV) dist
+
+# With uv the lock is installed as it is; without it, a virtual environment gets uv first, so that both ways end in the same versions.
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "chromagent needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try make PYTHON=python3.13" >&2; exit 2; }
+ifeq ($(UV),)
+	@$(PYTHON) -m venv $(VENV) || { echo "chromagent needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 2; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv sync --quiet --frozen --inexact --active
+else
+	@$(UV) sync --quiet --frozen --python $(PYTHON)
+endif
+	@touch $(READY)
+
+.PHONY: help run test check lint format bundle lock setup clean

@@ -1,0 +1,129 @@
+"""The composition root: settings → parts → the two ASGI applications. Nobody but `functions/` and `local/` imports it.
+
+Nothing is opened here: connections, credentials and keys open with the first request, in the worker that serves it. The platform
+imports this in a master process and forks.
+"""
+
+from typing import NamedTuple
+
+import httpx
+
+from chromagent import config, telemetry
+from chromagent.catalog import Family
+from chromagent.config import Settings
+from chromagent.endpoints.chat_completions import ChatCompletions, ChatSettings
+from chromagent.endpoints.cors import CorsRules
+from chromagent.endpoints.health import Health, Probed
+from chromagent.endpoints.middleware import Face
+from chromagent.endpoints.models import Models
+from chromagent.endpoints.routes import RouteTable
+from chromagent.gateway import Gateway
+from chromagent.policy.authentication import Authenticator, KeyRing
+from chromagent.policy.routing import RoutedBackend, Router
+from chromagent.providers import registry
+from chromagent.providers.protocol import Backend, Provider
+from chromagent.upstream.client import UpstreamClient
+from chromagent.upstream.credentials import ApiKey, GoogleCredentials, NoCredentials, UpstreamCredentials
+from chromagent.upstream.secrets import ReferencedSecrets, SecretSource
+
+_FAMILIES: dict[str, Family] = {"vertex-gemini": "gemini", "vertex-anthropic": "claude"}
+
+
+class App(NamedTuple):
+    """The two applications: one answers every route, the other what needs no model."""
+
+    chat: Face
+    models: Face
+
+
+def open_app() -> App:
+    """Build the app from the environment. Raises `config.ConfigurationError` with every fault."""
+    return build_app(config.load(registry.OPTIONS))
+
+
+def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Face:
+    """Build the application that answers every route, over another transport if given (tests)."""
+    return build_app(settings, transport=transport).chat
+
+
+def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> App:
+    """Build both applications over the same parts."""
+    telemetry.configure(settings.log.level)
+    secrets = ReferencedSecrets(config.environment())
+    authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
+    providers = _build_providers(settings, secrets, UpstreamClient(transport))
+    router = _build_router(settings)
+
+    chat = ChatCompletions(Gateway(router, providers), authenticate, _chat_settings(settings))
+    models = Models(router, providers, authenticate)
+    probed = {name: Probed(provider, settings.backends[name].locations) for name, provider in providers.items()}
+    health = Health(probed, authenticate, lambda: chat.open_streams)
+    cors = CorsRules(settings.cors.origins, credentials=settings.cors.credentials)
+
+    about = {"/models": {"GET": models.list}, "/health": {"GET": health, "HEAD": health}}
+    named = {"/models/": {"GET": models.retrieve}}
+    everything = RouteTable({"/chat/completions": {"POST": chat}, **about}, named)
+    return App(
+        chat=Face(everything, cors, error_done=settings.stream.error_done),
+        models=Face(RouteTable(about, named), cors, error_done=settings.stream.error_done),
+    )
+
+
+def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
+    reference = settings.client_keys
+    return None if reference is None else KeyRing(lambda: secrets.read(reference))
+
+
+def _build_providers(settings: Settings, secrets: SecretSource, client: UpstreamClient) -> dict[str, Provider]:
+    return {
+        name: registry.build(
+            backend.provider,
+            Backend(
+                name=name,
+                project=backend.project,
+                base_url=backend.base_url,
+                additional_headers=backend.additional_headers,
+                timeout=settings.timeout if backend.timeout is None else backend.timeout,
+                max_retries=settings.max_retries if backend.max_retries is None else backend.max_retries,
+                strict=settings.strict,
+            ),
+            options={"tool_call_ids": settings.tool_call_ids, **backend.options},
+            client=client,
+            credentials=_build_credentials(backend, secrets),
+        )
+        for name, backend in settings.backends.items()
+        if backend.enabled
+    }
+
+
+def _build_credentials(backend: config.Backend, secrets: SecretSource) -> UpstreamCredentials:
+    if backend.auth == "none":
+        return NoCredentials()
+    if backend.auth == "api_key" and backend.api_key is not None:
+        return ApiKey(secrets, backend.api_key)
+    return GoogleCredentials(secrets, backend.credentials)
+
+
+def _build_router(settings: Settings) -> Router:
+    backends = {
+        name: RoutedBackend(
+            family=_FAMILIES[backend.provider],
+            locations=backend.locations,
+            model_mapping={
+                public: (spelling,) if isinstance(spelling, str) else spelling for public, spelling in backend.model_mapping.items()
+            },
+        )
+        for name, backend in settings.backends.items()
+        if backend.enabled
+    }
+    return Router(backends, settings.default_backend)
+
+
+def _chat_settings(settings: Settings) -> ChatSettings:
+    return ChatSettings(
+        max_body_bytes=settings.max_body_bytes,
+        timeout=settings.timeout,
+        prime_timeout=settings.stream.prime_timeout,
+        keepalive=settings.stream.keepalive,
+        gcs_buckets=frozenset(settings.gcs_buckets),
+    )

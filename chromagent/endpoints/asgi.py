@@ -1,0 +1,147 @@
+"""One HTTP request and its reply over ASGI. Hides scopes, messages and how a client's leaving is noticed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+from chromagent.codec import JsonValue, encode
+from chromagent.errors import InvalidRequest, RequestTooLarge
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+
+
+class ClientLeft(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+class Request:
+    """What came in."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self._scope = scope
+        self._receive = receive
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Header values by name in lower case; of a repeated header the last value counts."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._scope["headers"]}
+
+    @property
+    def query(self) -> str:
+        """The query string, undecoded."""
+        return self._scope.get("query_string", b"").decode("latin-1")
+
+    @property
+    def peer(self) -> str:
+        """Address at the other end of the connection."""
+        client = self._scope.get("client")
+        return client[0] if client else ""
+
+    async def body(self, limit: int) -> bytes:
+        """Read the body, no further than the limit. Raises `RequestTooLarge`, `InvalidRequest` or `ClientLeft`."""
+        if "content-encoding" in self.headers and self.headers["content-encoding"].lower() != "identity":
+            raise InvalidRequest("Compressed request bodies are not supported: send the JSON as it is.", code="invalid_encoding")
+        length = self.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise _too_large(limit)
+        pieces: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+            more = message.get("more_body", False)
+        return b"".join(pieces)
+
+    @asynccontextmanager
+    async def cancelled_when_client_leaves(self) -> "AsyncGenerator[None]":
+        """Cancel the work inside as soon as the client is gone, and raise `ClientLeft` then. The body must have been read."""
+        work = asyncio.current_task()
+        assert work is not None
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            work.cancel()
+
+        watcher = asyncio.ensure_future(watch())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if gone and not work.uncancel():
+                raise ClientLeft from None
+            raise
+        finally:
+            watcher.cancel()
+
+
+class Reply:
+    """What goes out. `started` tells whether a status was sent: after that there is no other."""
+
+    def __init__(self, send: Send, base_headers: Mapping[str, str]) -> None:
+        self._send = send
+        self.headers = dict(base_headers)
+        """Headers to send; may be added to until the reply starts."""
+        self.status = 0
+        self.size = 0
+        self.ended = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the status went out."""
+        return self.status != 0
+
+    @property
+    def is_open_stream(self) -> bool:
+        """Whether events are being sent: what goes wrong now can only be told as an event."""
+        return self.started and not self.ended and self.headers.get("content-type") == EVENT_STREAM
+
+    async def json(self, status: int, value: JsonValue) -> None:
+        """Send one JSON document."""
+        await self.whole(status, encode(value), JSON)
+
+    async def whole(self, status: int, body: bytes, content_type: str) -> None:
+        """Send a complete body."""
+        self.headers["content-length"] = str(len(body))
+        await self.start(status, content_type)
+        await self.write(body, last=True)
+
+    async def start(self, status: int, content_type: str) -> None:
+        """Send status and headers."""
+        self.status = status
+        if content_type:
+            self.headers["content-type"] = content_type
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, body: bytes, *, last: bool = False) -> None:
+        """Send a piece of the body; waits while the client reads slower than we write."""
+        self.size += len(body)
+        self.ended = last
+        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+
+Endpoint: TypeAlias = Callable[[Request, Reply], Awaitable[None]]
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The request body is larger than {limit} bytes.")

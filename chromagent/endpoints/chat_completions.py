@@ -1,0 +1,167 @@
+"""`POST /v1/chat/completions`: a body becomes a request, an answer becomes JSON or events. No provider is known here."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from chromagent.codec import JsonObject
+from chromagent.endpoints import request_line
+from chromagent.endpoints.asgi import EVENT_STREAM, ClientLeft, Reply, Request
+from chromagent.endpoints.heartbeat import Heartbeat
+from chromagent.endpoints.render import ChunkWriter, header_list
+from chromagent.endpoints.request_line import Outcome
+from chromagent.errors import GatewayError, InternalError, InvalidRequest, UpstreamTimeout
+from chromagent.gateway import Gateway, GatewayStream
+from chromagent.policy.authentication import Authenticator
+from chromagent.providers.protocol import Ask
+from chromagent.schema import chat
+from chromagent.upstream.retry import LARGEST_TOTAL, Patience
+
+_STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+_JSON_TYPES: Final = ("application/json", "text/plain", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """The part of the configuration that this endpoint obeys; seconds and bytes."""
+
+    max_body_bytes: int
+    timeout: float
+    prime_timeout: float
+    keepalive: float
+    gcs_buckets: frozenset[str] = field(default_factory=frozenset[str])
+
+
+class ChatCompletions:
+    """The endpoint."""
+
+    def __init__(self, gateway: Gateway, authenticate: Authenticator, settings: ChatSettings) -> None:
+        self._gateway = gateway
+        self._authenticate = authenticate
+        self._settings = settings
+        self.open_streams = 0
+
+    async def __call__(self, request: Request, reply: Reply) -> None:
+        """Serve one request and write its line, whatever the outcome."""
+        outcome = Outcome()
+        try:
+            await self._serve(request, reply, outcome)
+        except GatewayError as error:
+            outcome.error = error
+            raise
+        except ClientLeft:
+            outcome.client_left = True
+            raise
+        except Exception:
+            outcome.error = InternalError()
+            raise
+        finally:
+            request_line.write(request, reply, outcome)
+
+    async def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> None:
+        outcome.caller = await self._authenticate(request.headers)
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in _JSON_TYPES:
+            raise InvalidRequest(f"Send the body as application/json, not as {content_type}.", code="invalid_content_type")
+        outcome.request = chat.parse(await request.body(self._settings.max_body_bytes))
+        ask = self._ask(request, outcome)
+        async with request.cancelled_when_client_leaves():
+            if outcome.request.get("stream"):
+                await self._stream(ask, reply, outcome)
+            else:
+                await self._complete(ask, reply, outcome)
+
+    def _ask(self, request: Request, outcome: Outcome) -> Ask:
+        timeout = min(self._settings.timeout, _client_timeout(request.headers))
+        patience = Patience(min(LARGEST_TOTAL, timeout), jitter=secrets.randbelow(1000) / 1000)
+        betas = [beta.strip() for beta in request.headers.get("anthropic-beta", "").split(",")]
+        assert outcome.request is not None
+        assert outcome.caller is not None
+        return Ask(
+            request=outcome.request,
+            id=secrets.token_hex(12),
+            created=int(time.time()),
+            patience=patience,
+            deadline=asyncio.get_running_loop().time() + timeout,
+            betas=tuple(beta for beta in betas if beta),
+            gcs_buckets=self._settings.gcs_buckets | outcome.caller.gcs_buckets,
+        )
+
+    async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
+        assert outcome.caller is not None
+        try:
+            async with asyncio.timeout_at(ask.deadline):
+                completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
+        finally:
+            reply.headers |= _report_headers(outcome)
+        outcome.read_completion(completion)
+        await reply.json(200, completion)
+
+    async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
+        assert outcome.caller is not None
+        stream = self._gateway.stream(ask, outcome.caller, outcome.report)
+        options: JsonObject = ask.request.get("stream_options", {})
+        self.open_streams += 1
+        heartbeat = Heartbeat(
+            lambda: _start_stream(reply, outcome), reply.write, first=self._settings.prime_timeout, every=self._settings.keepalive
+        )
+        try:
+            async with asyncio.timeout_at(ask.deadline), heartbeat:
+                await self._send_chunks(stream, heartbeat, reply, outcome, include_usage=bool(options.get("include_usage")))
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
+        finally:
+            self.open_streams -= 1
+            outcome.usage = stream.usage
+            if not reply.started:
+                reply.headers |= _report_headers(outcome)
+
+    async def _send_chunks(
+        self, stream: GatewayStream, heartbeat: Heartbeat, reply: Reply, outcome: Outcome, *, include_usage: bool
+    ) -> None:
+        writer: ChunkWriter | None = None
+        async with aclosing(stream.deltas()) as source:
+            async for deltas in source:
+                if writer is None:
+                    writer = ChunkWriter(stream.head, include_usage=include_usage)
+                    await heartbeat.start()
+                    outcome.stopwatch.mark_first_chunk()
+                outcome.read_deltas(deltas)
+                heartbeat.beat()
+                await reply.write(writer.write(deltas))
+        if writer is None:
+            raise InternalError
+        await heartbeat.stop()
+        await reply.write(writer.finish(stream.usage), last=True)
+
+
+async def _start_stream(reply: Reply, outcome: Outcome) -> None:
+    reply.headers |= _STREAM_HEADERS | _report_headers(outcome)
+    await reply.start(200, EVENT_STREAM)
+
+
+def _client_timeout(headers: Mapping[str, str]) -> float:
+    """Return how long the official client itself waits, in seconds; it tells in a header of its own."""
+    try:
+        seconds = float(headers.get("x-stainless-timeout", "inf"))
+    except ValueError:
+        return float("inf")
+    return seconds if seconds > 0 else float("inf")
+
+
+def _report_headers(outcome: Outcome) -> dict[str, str]:
+    report = outcome.report
+    found = {
+        "x-chromagent-route": report.route,
+        "x-chromagent-model": report.upstream_model,
+        "x-chromagent-ignored": header_list(report.ignored),
+        "x-chromagent-downgraded": header_list(report.downgraded),
+        **report.upstream_headers,
+    }
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,48 @@
+"""Which pages of other origins may call, told the browser's way (Fetch standard)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_EXPOSED: Final = ", ".join(
+    (
+        "x-request-id",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "x-chromagent-route",
+        "x-chromagent-model",
+        "x-chromagent-ignored",
+        "x-chromagent-downgraded",
+        "x-chromagent-cache",
+    )
+)
+_MAX_AGE: Final = "600"
+
+
+class CorsRules:
+    """The configured origins."""
+
+    def __init__(self, origins: Sequence[str], *, credentials: bool) -> None:
+        self._origins = frozenset(origins)
+        self._credentials = credentials
+
+    def headers(self, request_headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of any answer to a page of another origin; none where the origin is not allowed."""
+        origin = request_headers.get("origin")
+        if not self._origins:
+            return {}
+        if origin is None or not (origin in self._origins or "*" in self._origins):
+            return {"vary": "origin"}
+        found = {"access-control-allow-origin": origin, "access-control-expose-headers": _EXPOSED, "vary": "origin"}
+        if self._credentials:
+            found["access-control-allow-credentials"] = "true"
+        return found
+
+    def preflight(self, request_headers: Mapping[str, str], methods: Sequence[str]) -> dict[str, str]:
+        """Return what a browser wants to know before it sends the real request."""
+        found = self.headers(request_headers)
+        if "access-control-allow-origin" in found:
+            found["access-control-allow-methods"] = ", ".join(methods)
+            found["access-control-allow-headers"] = request_headers.get("access-control-request-headers", "*")
+            found["access-control-max-age"] = _MAX_AGE
+        return found

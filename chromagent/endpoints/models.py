@@ -1,0 +1,61 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`: what the caller may use, and what becomes of each parameter there."""
+
+from collections.abc import Mapping
+
+from chromagent.catalog import MODELS, OWNERS, family_of
+from chromagent.codec import JsonObject
+from chromagent.endpoints.asgi import Reply, Request
+from chromagent.errors import ModelNotFound
+from chromagent.policy.authentication import Authenticator, Caller
+from chromagent.policy.routing import Router
+from chromagent.providers.protocol import Provider
+from chromagent.schema.models import to_list, to_model
+
+
+class Models:
+    """The endpoint. The catalog's models of every enabled family, and the owner's mappings."""
+
+    def __init__(self, router: Router, providers: Mapping[str, Provider], authenticate: Authenticator) -> None:
+        self._router = router
+        self._providers = providers
+        self._authenticate = authenticate
+        self._models: dict[str, JsonObject] | None = None
+
+    async def list(self, request: Request, reply: Reply) -> None:
+        """Answer with all models that this caller may use."""
+        caller = await self._authenticate(request.headers)
+        await reply.json(200, to_list([model for name, model in self._known().items() if caller.may_use(name)]))
+
+    async def retrieve(self, request: Request, reply: Reply, name: str) -> None:
+        """Answer with one model. Raises `ModelNotFound`; chat may still pass an unknown id through."""
+        caller = await self._authenticate(request.headers)
+        await reply.json(200, self._find(name, caller))
+
+    def _find(self, name: str, caller: Caller) -> JsonObject:
+        model = self._known().get(name)
+        if model is None or not caller.may_use(name):
+            raise ModelNotFound(f"The model '{name}' does not exist or you do not have access to it.")
+        return model
+
+    def _known(self) -> dict[str, JsonObject]:
+        """Make the list once: it depends on the configuration only."""
+        if self._models is None:
+            mapped = {name: self._describe(name, backend) for name, backend in self._router.mapped_models.items()}
+            self._models = mapped | {
+                model.id: self._describe(model.id, backend, created=model.created)
+                for model in MODELS
+                if model.id not in mapped and (backend := self._router.backend_for(model.family)) is not None
+            }
+        return self._models
+
+    def _describe(self, name: str, backend: str, *, created: int = 0) -> JsonObject:
+        route = self._router.routes(name)[0]
+        facts = self._providers[route.backend].describe(route.model)
+        family = family_of(route.model)
+        extension: JsonObject = {
+            "backend": backend,
+            "context_window": facts.context_window,
+            "max_output_tokens": facts.max_output_tokens,
+            "parameters": facts.parameters,
+        }
+        return to_model(name, created=created, owned_by=OWNERS[family] if family else backend, extension=extension)

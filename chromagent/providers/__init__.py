@@ -1,0 +1,1 @@
+"""Platforms: where and as whom an upstream is called. What is said to it is the translators'."""

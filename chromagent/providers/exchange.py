@@ -1,0 +1,285 @@
+"""One request on its way to one model at one location. Hides sending, reading streams, repairs and repeated tries.
+
+What is said and what an answer means is the translator's; which location comes next is the gateway's.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final, NamedTuple, Protocol, cast
+
+from chromagent import codec
+from chromagent.codec import JsonObject
+from chromagent.errors import (
+    GatewayError,
+    UpstreamAuthenticationFailed,
+    UpstreamInvalidResponse,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from chromagent.providers import copies
+from chromagent.providers.protocol import Ask, Backend, Format, Report
+from chromagent.sse import ServerSentEvent, SSEDecoder
+from chromagent.translators.protocol import Call, Delta, Head, Media, StreamTranslator, Translation, Translator
+from chromagent.upstream.client import OpenReply, Reply, UpstreamClient, UpstreamRequest
+
+MOST_REPAIRS: Final = 3
+MOST_RESUMPTIONS: Final = 3
+"""Broken connections in a row that a stream with a resume token survives (wire-gemini §3.9)."""
+DRAIN: Final = 0.2
+"""Seconds given to a finished stream to close, so that its connection can serve again."""
+LARGEST_ERROR: Final = 256 * 1024
+
+
+class Platform(Protocol):
+    """What an exchange needs of its provider."""
+
+    backend: Backend
+    translator: Translator
+    wire: Format
+    client: UpstreamClient
+
+    async def project(self) -> str:
+        """Return the project to bill. Raises `Misconfigured`."""
+        ...
+
+    def call(self, ask: Ask, model: str, location: str, project: str) -> Call:
+        """Put together what the translator may know."""
+        ...
+
+    async def fetch(self, urls: Sequence[str]) -> Mapping[str, Media]:
+        """Fetch remote files. Raises `InvalidRequest`."""
+        ...
+
+    def address(self, location: str) -> str:
+        """Return scheme, host and path prefix."""
+        ...
+
+    async def headers(self, *, stream: bool) -> dict[str, str]:
+        """Return the headers that every call carries, credentials included."""
+        ...
+
+    def credentials_refused(self) -> None:
+        """Tell that the upstream answered 401."""
+        ...
+
+    def remember(self, location: str, model: str, repair: str) -> None:
+        """Remember what a model at a location refused."""
+        ...
+
+
+class Attempt(NamedTuple):
+    """A translated request, ready to be sent as often as need be: every try sends the same bytes."""
+
+    call: Call
+    translation: Translation
+    content: bytes
+
+
+class VertexExchange:
+    """Used once: either `complete` or `stream`."""
+
+    def __init__(self, platform: Platform, ask: Ask, model: str, location: str, report: Report) -> None:
+        self._platform = platform
+        self._ask = ask
+        self._model = model
+        self._location = location
+        self._report = report
+        self._now = asyncio.get_running_loop().time
+        self._streamed = bool(ask.request.get("stream"))
+        self._deadline = min(ask.deadline, self._now() + platform.backend.timeout)
+        self._tries = 0
+        self._credentials_renewed = False
+        self._streams: list[StreamTranslator] = []
+
+    @property
+    def head(self) -> Head:
+        """What all chunks share: that of the first copy."""
+        return self._streams[0].head
+
+    @property
+    def usage(self) -> JsonObject:
+        """What the upstream reported so far, of all copies."""
+        return copies.add([stream.usage for stream in self._streams])
+
+    async def complete(self) -> JsonObject:
+        """Return OpenAI's completion."""
+        attempt = await self._prepare()
+        while True:
+            try:
+                completions = await copies.gather(attempt.translation.copies, lambda: self._complete_once(attempt))  # noqa: B023 - awaited at once
+            except GatewayError as error:
+                attempt = await self._recover(attempt, error)
+            else:
+                return copies.merge(completions)
+
+    async def stream(self) -> AsyncGenerator[list[Delta]]:
+        """Give deltas as they come, never an empty list."""
+        attempt = await self._prepare()
+        while True:
+            sent = False
+            self._streams = [attempt.translation.stream() for _ in range(attempt.translation.copies)]
+            async with aclosing(copies.interleave([self._stream_once(attempt, stream) for stream in self._streams])) as source:
+                try:
+                    async for deltas in source:
+                        sent = True
+                        yield deltas
+                except GatewayError as error:
+                    if sent:
+                        raise
+                    attempt = await self._recover(attempt, error)
+                else:
+                    self._report.upstream_model = self._streams[0].upstream_model
+                    return
+
+    async def _prepare(self) -> Attempt:
+        platform = self._platform
+        project = await platform.project()
+        model = platform.translator.resolve(self._model, project=project, location=self._location)
+        call = platform.call(self._ask, model, self._location, project)
+        if urls := platform.translator.remote_media(call):
+            call = replace(call, media=await platform.fetch(urls))
+        return self._translate(call)
+
+    def _translate(self, call: Call) -> Attempt:
+        translation = self._platform.translator.request(call)
+        self._report.ignored = translation.ignored
+        self._report.downgraded = translation.downgraded
+        return Attempt(call, translation, self._encode(translation.body))
+
+    def _encode(self, body: JsonObject) -> bytes:
+        return codec.encode(self._platform.wire.body(body, stream=self._streamed))
+
+    async def _recover(self, attempt: Attempt, error: GatewayError) -> Attempt:
+        """Return what to try next, after whatever wait it takes; or raise the error."""
+        if isinstance(error, UpstreamAuthenticationFailed) and not self._credentials_renewed:
+            self._credentials_renewed = True
+            self._platform.credentials_refused()
+            return attempt
+        if len(self._report.repairs) < MOST_REPAIRS and (repair := attempt.translation.repair(error)) is not None:
+            self._report.repairs.append(repair)
+            self._platform.remember(self._location, attempt.call.model, repair)
+            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {repair}))
+        if isinstance(error, UpstreamInvalidResponse) and error.retryable:
+            return self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
+        delay = self._ask.patience.wait_after(error, attempt=self._tries, retries=self._platform.backend.max_retries)
+        if delay is None or self._now() + delay > self._deadline:
+            raise error
+        self._tries += 1
+        await asyncio.sleep(delay)
+        return attempt
+
+    async def _request(self, attempt: Attempt, content: bytes) -> UpstreamRequest:
+        self._report.attempts += 1
+        remaining = self._deadline - self._now()
+        if remaining <= 0:
+            raise UpstreamTimeout
+        platform, call = self._platform, attempt.call
+        path = platform.wire.path(call.model, call.project, self._location, stream=self._streamed)
+        headers = await platform.headers(stream=self._streamed) | attempt.translation.headers
+        idle = min(remaining, platform.wire.idle_timeout) if self._streamed else remaining
+        return UpstreamRequest(platform.address(self._location) + path, headers, content, idle)
+
+    async def _complete_once(self, attempt: Attempt) -> JsonObject:
+        bodies = [await self._post(attempt, attempt.content)]
+        while (body := attempt.translation.continuation(bodies)) is not None:
+            bodies.append(await self._post(attempt, self._encode(body)))
+        answer = attempt.translation.response(bodies)
+        self._report.upstream_model = answer.upstream_model
+        return answer.completion
+
+    async def _post(self, attempt: Attempt, content: bytes) -> JsonObject:
+        reply = await self._platform.client.post(await self._request(attempt, content))
+        self._note(reply)
+        if reply.status >= 300:
+            raise _read_status(attempt, reply)
+        try:
+            body = codec.decode(reply.content)
+        except codec.MalformedJson as error:
+            raise UpstreamInvalidResponse from error
+        if isinstance(body, list) and len(cast("list[object]", body)) == 1:
+            body = cast("list[object]", body)[0]  # Google wraps some answers of one in an array
+        if not isinstance(body, dict):
+            raise UpstreamInvalidResponse
+        return cast("JsonObject", body)
+
+    async def _stream_once(self, attempt: Attempt, stream: StreamTranslator) -> AsyncGenerator[list[Delta]]:
+        """Read one copy's answer to its end, continued as often as it says."""
+        content: bytes | None = attempt.content
+        broken = 0
+        while content is not None:
+            try:
+                async with aclosing(self._read_stream(attempt, stream, content)) as source:
+                    async for deltas in source:
+                        broken = 0
+                        yield deltas
+            except UpstreamUnreachable:
+                broken += 1
+                if not stream.complete and (broken > MOST_RESUMPTIONS or stream.continuation() is None):
+                    raise
+            body = stream.continuation()
+            content = None if body is None else self._encode(body)
+        if closing := stream.finish():
+            yield closing
+
+    async def _read_stream(self, attempt: Attempt, stream: StreamTranslator, content: bytes) -> AsyncGenerator[list[Delta]]:
+        async with self._platform.client.stream(await self._request(attempt, content)) as reply:
+            self._note(reply)
+            if reply.status >= 300:
+                raise _read_status(attempt, Reply(reply.status, reply.headers, await _read_error(reply.reads)))
+            decoder = SSEDecoder()
+            async for read in reply.reads:
+                deltas, fault = _feed(stream, decoder.feed(read))
+                if deltas:
+                    yield deltas
+                if fault is not None:
+                    raise fault
+                if stream.done:
+                    await _drain(reply.reads)
+                    return
+            deltas, fault = _feed(stream, decoder.finish())
+            if deltas:
+                yield deltas
+            if fault is not None:
+                raise fault
+
+    def _note(self, reply: Reply | OpenReply) -> None:
+        if request_id := reply.headers.get("request-id"):
+            self._report.upstream_headers["x-upstream-request-id"] = request_id
+
+
+def _feed(stream: StreamTranslator, events: Sequence[ServerSentEvent]) -> tuple[list[Delta], GatewayError | None]:
+    """Feed the events of one read. What came before a fault is not lost: it is returned with it."""
+    deltas: list[Delta] = []
+    for event in events:
+        try:
+            deltas += stream.feed(event)
+        except GatewayError as fault:
+            return deltas, fault
+    return deltas, None
+
+
+def _read_status(attempt: Attempt, reply: Reply) -> GatewayError:
+    if reply.status < 400:  # a redirect is never followed: it would carry our token to another place
+        return UpstreamInvalidResponse()
+    return attempt.translation.error(reply.status, reply.headers, reply.content)
+
+
+async def _read_error(reads: AsyncIterator[bytes]) -> bytes:
+    content = b""
+    async for read in reads:
+        content += read
+        if len(content) > LARGEST_ERROR:
+            break
+    return content
+
+
+async def _drain(reads: AsyncIterator[bytes]) -> None:
+    """Read to the end of input, which is nearly always there already."""
+    try:
+        async with asyncio.timeout(DRAIN):
+            async for _ in reads:
+                pass
+    except (TimeoutError, GatewayError):
+        return

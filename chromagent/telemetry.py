@@ -1,0 +1,85 @@
+"""One structured line for each request, in Cloud Logging's shape. The only user of logging; prompts, answers, keys never get here.
+
+Keys with a meaning for Cloud Logging and the GenAI names: gcp-platform §8. Dots would need quoting in filters, so names are nested.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from chromagent import codec
+from chromagent.codec import JsonObject
+
+_logger: Final = logging.getLogger("chromagent")
+_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(level: str) -> None:
+    """Send our lines to standard error as they are, whatever the host process did to the root logger."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json())
+    _logger.handlers = [handler]
+    _logger.propagate = False
+    _logger.setLevel(_LEVELS[level])
+
+
+def write_request(severity: str, message: str, fields: JsonObject) -> None:
+    """Write the line of one request."""
+    _logger.log(_LEVELS[severity], message, extra={"fields": fields})
+
+
+def write_failure(message: str, error: BaseException, request_id: str) -> None:
+    """Write a bug of ours with its stack, which is for the log only."""
+    _logger.error(message, exc_info=error, extra={"fields": {"request_id": request_id}})
+
+
+def trace_fields(headers: Mapping[str, str], project: str | None) -> JsonObject:
+    """Read the trace of the caller: W3C `traceparent`, else `X-Cloud-Trace-Context`."""
+    trace, span = "", ""
+    if parent := headers.get("traceparent"):
+        pieces = parent.split("-")
+        if len(pieces) >= 4 and len(pieces[1]) == 32:
+            trace, span = pieces[1], pieces[2]
+    elif context := headers.get("x-cloud-trace-context"):
+        trace, _, span = context.partition(";")[0].partition("/")
+    if not trace or not trace.isalnum():
+        return {}
+    fields: JsonObject = {"logging.googleapis.com/trace": f"projects/{project}/traces/{trace}" if project else trace}
+    if span.isalnum():
+        fields["logging.googleapis.com/spanId"] = span
+    return fields
+
+
+class Stopwatch:
+    """Times of one request, in seconds from its start."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self.first_chunk: float | None = None
+
+    def elapsed(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self._start
+
+    def mark_first_chunk(self) -> None:
+        """Note when the first chunk left."""
+        if self.first_chunk is None:
+            self.first_chunk = self.elapsed()
+
+
+class _Json(logging.Formatter):
+    """One JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: JsonObject = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["stack_trace"] = self.formatException(record.exc_info)
+        return codec.encode_text(line)

@@ -1,0 +1,231 @@
+"""Who the gateway is to an upstream. Hides Google's token life cycle: where a token comes from, when it is renewed, and the threads
+that google-auth's blocking calls need.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, cast
+
+import httpx
+from google.auth import exceptions, transport
+from google.auth.credentials import Credentials
+
+from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
+from chromagent.upstream.secrets import SecretSource, SecretUnavailableError
+
+SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
+RENEW_AHEAD: Final = 300.0
+"""Seconds of remaining life under which a token is renewed while it still serves (wire-gemini §1.5)."""
+PATIENCE: Final = 5.0
+"""Seconds that a request waits for a token when there is none."""
+
+
+class UpstreamCredentials(Protocol):
+    """Gives the headers that prove the gateway's identity."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return them. Raises `UpstreamAuthenticationFailed` or `Misconfigured`."""
+        ...
+
+    def refused(self) -> None:
+        """Tell that the upstream answered 401: the next `headers` must not repeat what was sent."""
+        ...
+
+    async def project(self) -> str | None:
+        """Return the project that the credentials name, if any."""
+        ...
+
+
+class NoCredentials:
+    """For upstreams that need none, such as the simulated one."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return a token that only a simulation accepts."""
+        return {"authorization": "Bearer simulated"}
+
+    def refused(self) -> None:
+        """Change nothing: there is nothing else to send."""
+
+    async def project(self) -> str | None:
+        """Know no project."""
+        return None
+
+
+class ApiKey:
+    """A key of Vertex express mode or of the Gemini Developer API, from a secret. Re-read after a 401, as it may have rotated."""
+
+    def __init__(self, secrets: SecretSource, reference: str) -> None:
+        self._secrets = secrets
+        self._reference = reference
+        self._key: str | None = None
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the key in its own header: Google refuses one in the query to our project URL, and queries get logged."""
+        if self._key is None:
+            try:
+                self._key = (await self._secrets.read(self._reference)).decode().strip()
+            except SecretUnavailableError as error:
+                raise Misconfigured("The gateway cannot read its key for the model provider.") from error
+        return {"x-goog-api-key": self._key}
+
+    def refused(self) -> None:
+        """Forget the key."""
+        self._key = None
+
+    async def project(self) -> str | None:
+        """Know no project: the key's own project serves."""
+        return None
+
+
+class GoogleCredentials:
+    """OAuth tokens through google-auth: the environment's own identity (ADC), or a service-account document from a secret.
+
+    One renewal at a time, in a thread. While the old token lives nobody waits for the new one.
+    """
+
+    def __init__(self, secrets: SecretSource, reference: str | None = None) -> None:
+        self._secrets = secrets
+        self._reference = reference
+        self._request = _HttpxRequest()
+        self._credentials: Credentials | None = None
+        self._project: str | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._void = False
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return a live token, and the quota project if the credentials carry one."""
+        remaining = self._remaining()
+        if remaining < RENEW_AHEAD:
+            renewal = self._renew()
+            if remaining <= 0:
+                await _wait_for(renewal)
+        credentials = self._credentials
+        if credentials is None or not credentials.token:
+            raise UpstreamAuthenticationFailed
+        headers = {"authorization": f"Bearer {credentials.token}"}
+        if quota_project := getattr(credentials, "quota_project_id", None):
+            headers["x-goog-user-project"] = quota_project
+        return headers
+
+    def refused(self) -> None:
+        """Treat the present token as expired."""
+        self._void = True
+
+    async def project(self) -> str | None:
+        """Return the project of the credentials."""
+        if self._credentials is None:
+            await _wait_for(self._renew())
+        return self._project
+
+    def _remaining(self) -> float:
+        credentials = self._credentials
+        if credentials is None or self._void or not credentials.token:
+            return 0.0
+        if credentials.expiry is None:
+            return float("inf")
+        now = datetime.now(UTC).replace(tzinfo=None)  # google-auth keeps naive times in UTC
+        return (credentials.expiry - now).total_seconds()
+
+    def _renew(self) -> "asyncio.Task[None]":
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew_now())
+            self._renewal.add_done_callback(_retrieve)
+        return self._renewal
+
+    async def _renew_now(self) -> None:
+        if self._credentials is None:
+            document = await self._read_document()
+            self._credentials, self._project = await asyncio.to_thread(_find, document, self._request)
+        await asyncio.to_thread(_refresh, self._credentials, self._request)
+        self._void = False
+
+    async def _read_document(self) -> bytes | None:
+        if self._reference is None:
+            return None
+        try:
+            return await self._secrets.read(self._reference)
+        except SecretUnavailableError as error:
+            raise Misconfigured("The gateway cannot read its credentials for the model provider.") from error
+
+
+def _find(document: bytes | None, request: transport.Request) -> tuple[Credentials, str | None]:
+    """Find the identity: that of the document, else that of the environment. Blocks; imports only what its case needs."""
+    if document is None:
+        from google.auth import default  # noqa: PLC0415  # pyright: ignore[reportUnknownVariableType] - half typed there
+
+        return cast("tuple[Credentials, str | None]", default(scopes=list(SCOPES), request=request))
+    from google.oauth2.service_account import Credentials as ServiceAccount  # noqa: PLC0415
+
+    try:
+        identity: Any = ServiceAccount.from_service_account_info(json.loads(document), scopes=SCOPES)  # pyright: ignore[reportUnknownMemberType] - untyped there
+    except (ValueError, KeyError, TypeError) as error:
+        raise Misconfigured("The configured credentials are no service-account document.") from error
+    return identity, identity.project_id
+
+
+def _refresh(credentials: Any, request: transport.Request) -> None:
+    """Fetch a new token. Blocks."""
+    credentials.refresh(request)
+
+
+async def _wait_for(renewal: "asyncio.Task[None]") -> None:
+    try:
+        await asyncio.wait_for(asyncio.shield(renewal), PATIENCE)
+    except (exceptions.GoogleAuthError, TimeoutError) as error:
+        raise UpstreamAuthenticationFailed from error
+
+
+def _retrieve(renewal: "asyncio.Task[None]") -> None:
+    """Look at the outcome, so that a failed renewal that nobody waited for is not reported as forgotten."""
+    if not renewal.cancelled():
+        renewal.exception()
+
+
+class _HttpxRequest(transport.Request):
+    """google-auth's transport over httpx: its own one would import `requests`, which nothing else here needs."""
+
+    def __init__(self) -> None:
+        self._client: httpx.Client | None = None
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **kwargs: object,
+    ) -> "_HttpxResponse":
+        """Send one request of the token life cycle."""
+        del kwargs
+        if self._client is None:
+            self._client = httpx.Client(trust_env=False)
+        try:
+            answer = self._client.request(method, url, content=body, headers=headers, timeout=timeout or 10.0)
+        except httpx.HTTPError as error:
+            raise exceptions.TransportError(str(error)) from error
+        return _HttpxResponse(answer)
+
+
+class _HttpxResponse(transport.Response):
+    """The three things that google-auth reads of an answer."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self._answer.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header fields."""
+        return self._answer.headers
+
+    @property
+    def data(self) -> bytes:
+        """The whole body."""
+        return self._answer.content
