@@ -4,6 +4,7 @@ Nothing is opened here: connections, credentials and keys open with the first re
 imports this in a master process and forks.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import httpx
@@ -30,10 +31,11 @@ _FAMILIES: dict[str, Family] = {"vertex-gemini": "gemini", "vertex-anthropic": "
 
 
 class App(NamedTuple):
-    """The two applications: one answers every route, the other what needs no model."""
+    """The two applications, one for every route and one for what needs no model, and the backends behind them."""
 
     chat: Face
     models: Face
+    backends: Mapping[str, Probed]
 
 
 def open_app() -> App:
@@ -66,6 +68,7 @@ def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None 
     return App(
         chat=Face(everything, cors, error_done=settings.stream.error_done),
         models=Face(RouteTable(about, named), cors, error_done=settings.stream.error_done),
+        backends=probed,
     )
 
 

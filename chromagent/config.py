@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ class Backend(_Section):
     enabled: bool = True
     project: Annotated[str, AfterValidator(_check_project)] | None = None
     """Google Cloud project; by default that of the credentials."""
-    locations: tuple[Location, ...] = Field(default=("global",), min_length=1)
+    locations: tuple[Location, ...] = ("global",)
     """Vertex locations in order of preference. No request leaves this list."""
     base_url: Annotated[str, AfterValidator(_check_base_url)] | None = None
     """Replaces scheme and host of the Vertex URL, with an optional path prefix."""
@@ -106,9 +107,11 @@ class Backend(_Section):
     """Switches of the wire format (docs/options.md)."""
 
     @model_validator(mode="after")
-    def _check_credentials(self) -> "Backend":
+    def _check_whole(self) -> "Backend":
         if self.auth == "api_key" and self.api_key is None:
             raise ValueError("auth is api_key, so api_key must name the secret that holds it")
+        if not self.locations:
+            raise ValueError("locations must name at least one location")
         return self
 
 
@@ -275,11 +278,14 @@ def environment() -> Mapping[str, str]:
 
 
 def _option_faults(name: str, backend: Backend, options: type) -> list[str]:
+    path = ("backends", name, "options")
+    known = {field.name for field in fields(options)}
+    faults = [_describe((*path, option), "no such option") for option in backend.options if option not in known]
     try:
         TypeAdapter(options).validate_python(backend.options)
     except ValidationError as error:
-        return [_describe(("backends", name, "options", *fault["loc"]), fault["msg"]) for fault in error.errors()]
-    return []
+        faults += [_describe((*path, *fault["loc"]), fault["msg"]) for fault in error.errors()]
+    return faults
 
 
 def _describe(path: tuple[int | str, ...], complaint: str) -> str:

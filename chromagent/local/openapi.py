@@ -1,0 +1,92 @@
+"""The OpenAPI document of the deployment, rendered and read. Hides the template's spelling and where Google's extensions stand."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+import chromagent
+
+TEMPLATE: Final = Path(chromagent.__file__).parent.parent / "terraform" / "openapi" / "chromagent.yaml.tftpl"
+DEFAULT_DEADLINE: Final = 15.0
+"""Seconds that API Gateway gives a backend that names no deadline (gcp-platform §1.2)."""
+_HOLE: Final = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path, as a gateway enforces it."""
+
+    method: str
+    pattern: re.Pattern[str]
+    address: str
+    deadline: float
+    needs_key: bool
+    metric: str | None
+    per_minute: int | None
+    """Requests a minute of one consumer project, over all operations that share the metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The operations of the document."""
+
+    operations: Sequence[Operation]
+
+    def match(self, path: str) -> list[Operation]:
+        """Return the operations of a path; a trailing slash is another path."""
+        return [operation for operation in self.operations if operation.pattern.fullmatch(path)]
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Fill the template as Terraform's `templatefile` does plain interpolations. Raises `KeyError` for a name without value."""
+    return _HOLE.sub(lambda hole: str(values[hole[1]]), template)
+
+
+def load(values: Mapping[str, object], template: Path = TEMPLATE) -> Document:
+    """Render the deployment's own template and read it."""
+    return parse(render(template.read_text(encoding="utf-8"), values))
+
+
+def parse(text: str) -> Document:
+    """Read a rendered document (OpenAPI 2.0 with Google's extensions)."""
+    document = cast("dict[str, Any]", yaml.safe_load(text))
+    limits = _limits(document)
+    operations = [
+        _operation(document, path, method, operation, limits)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return Document(operations)
+
+
+def _limits(document: Mapping[str, Any]) -> dict[str, int]:
+    quota = document.get("x-google-management", {}).get("quota", {})
+    return {limit["metric"]: int(limit["values"]["STANDARD"]) for limit in quota.get("limits", [])}
+
+
+def _operation(
+    document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any], limits: Mapping[str, int]
+) -> Operation:
+    backend = operation["x-google-backend"]
+    costs = operation.get("x-google-quota", {}).get("metricCosts", {})
+    metric = next(iter(costs), None)
+    return Operation(
+        method=method.upper(),
+        pattern=_pattern(path),
+        address=backend["address"],
+        deadline=float(backend.get("deadline", DEFAULT_DEADLINE)),
+        needs_key=bool(operation.get("security", document.get("security", []))),
+        metric=metric,
+        per_minute=None if metric is None else limits.get(metric),
+    )
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """Turn a path template into a pattern: `{name}` is one segment, `{name=**}` the rest of the path."""
+    literal = re.escape(path)
+    rest = re.sub(r"\\\{\w+=\\\*\\\*\\\}", "(?:.+)", literal)
+    return re.compile(re.sub(r"\\\{\w+\\\}", "(?:[^/]+)", rest))
