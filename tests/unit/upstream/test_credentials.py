@@ -1,0 +1,141 @@
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
+from chromagent.upstream import credentials
+from chromagent.upstream.credentials import ApiKey, GoogleCredentials
+from chromagent.upstream.secrets import ReferencedSecrets
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class MetadataServer:
+    """Google's metadata server, as far as google-auth asks it; the test decides how long a token lives and how slow it is."""
+
+    lifetime: int = 3600
+    delay: float = 0.0
+    status: int = 200
+    tokens: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, path: str) -> tuple[int, str, str]:
+        if path.endswith("/token") or "/token?" in path:
+            time.sleep(self.delay)
+            with self.lock:
+                self.tokens += 1
+            body = {"access_token": f"token-{self.tokens}", "expires_in": self.lifetime, "token_type": "Bearer"}
+            return self.status, json.dumps(body), "application/json"
+        if path.endswith("/project/project-id"):
+            return 200, "the-project", "text/plain"
+        if "service-accounts/" in path:
+            return 200, json.dumps({"email": "fn@the-project.test", "scopes": ["x"], "aliases": []}), "application/json"
+        return 200, "ok", "text/plain"
+
+
+@pytest.fixture
+def metadata(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[MetadataServer]:
+    state = MetadataServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body, content_type = state.answer(self.path)
+            self.send_response(status)
+            self.send_header("Metadata-Flavor", "Google")
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"127.0.0.1:{server.server_address[1]}"
+    for name in ("GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"):
+        monkeypatch.setenv(name, address)
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    # google-auth reads the address when it is first imported
+    from google.auth.compute_engine import _metadata
+
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", address)
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+def google() -> GoogleCredentials:
+    return GoogleCredentials(ReferencedSecrets({}))
+
+
+async def test_the_environments_identity_gives_a_bearer_token_and_the_project(metadata: MetadataServer) -> None:
+    identity = google()
+    assert (await identity.headers())["authorization"] == "Bearer token-1"
+    assert await identity.project() == "the-project"
+
+
+async def test_one_token_serves_many_requests(metadata: MetadataServer) -> None:
+    identity = google()
+    await asyncio.gather(*(identity.headers() for _ in range(20)))
+    await identity.headers()
+    assert metadata.tokens == 1
+
+
+async def test_a_token_near_its_end_is_renewed_while_it_still_serves(metadata: MetadataServer) -> None:
+    metadata.lifetime = 200
+    identity = google()
+    await identity.headers()
+    metadata.delay = 0.3
+    start = time.monotonic()
+    assert (await identity.headers())["authorization"] == "Bearer token-1"
+    assert time.monotonic() - start < 0.2
+    await asyncio.sleep(0.6)
+    assert metadata.tokens == 2
+
+
+async def test_a_refused_token_is_not_sent_again(metadata: MetadataServer) -> None:
+    identity = google()
+    await identity.headers()
+    identity.refused()
+    assert (await identity.headers())["authorization"] == "Bearer token-2"
+
+
+async def test_a_metadata_server_that_hangs_is_a_clear_error_in_time(
+    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata.delay = 2.0
+    monkeypatch.setattr(credentials, "PATIENCE", 0.3)
+    with pytest.raises(UpstreamAuthenticationFailed):
+        await google().headers()
+
+
+async def test_an_api_key_travels_in_its_own_header_and_is_read_again_after_a_refusal() -> None:
+    environment = {"KEY": "one"}
+    identity = ApiKey(ReferencedSecrets(environment), "env:KEY")
+    assert await identity.headers() == {"x-goog-api-key": "one"}
+    environment["KEY"] = "two"
+    assert await identity.headers() == {"x-goog-api-key": "one"}
+    identity.refused()
+    assert await identity.headers() == {"x-goog-api-key": "two"}
+
+
+async def test_a_key_that_cannot_be_read_is_a_fault_of_the_configuration() -> None:
+    with pytest.raises(Misconfigured):
+        await ApiKey(ReferencedSecrets({}), "env:KEY").headers()
+
+
+async def test_a_document_that_is_no_service_account_is_a_fault_of_the_configuration() -> None:
+    identity = GoogleCredentials(ReferencedSecrets({"DOCUMENT": '{"type": "nonsense"}'}), "env:DOCUMENT")
+    with pytest.raises(Misconfigured):
+        await identity.headers()
