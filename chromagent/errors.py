@@ -52,6 +52,8 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         """Seconds after which the upstream or a limit says that a try makes sense."""
         self.retryable = self.default_retryable if retryable is None else retryable
+        self.upstream_message = ""
+        """The upstream's own words, unabridged. For the repairs of a wire format only: never sent, never logged."""
         super().__init__(self.message)
 
 

@@ -9,7 +9,7 @@ from chromagent.errors import Misconfigured
 from chromagent.providers.exchange import VertexExchange
 from chromagent.providers.memory import BoundedMemory
 from chromagent.providers.protocol import Ask, Backend, Format, Report
-from chromagent.translators.protocol import Call, Media, ModelFacts, Translator
+from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
 
@@ -114,6 +114,8 @@ class VertexProvider:
         )
 
     def remember(self, location: str, model: str, repair: str) -> None:
-        """Remember for an hour what a model at a location refused."""
+        """Remember for an hour what a model at a location refused, unless it concerns one conversation only."""
+        if repair.startswith(ONCE):
+            return
         until = asyncio.get_running_loop().time() + REPAIR_MEMORY
         self._refusals.setdefault((location, model), {})[repair] = until

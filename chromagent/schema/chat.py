@@ -115,6 +115,9 @@ def validate(document: JsonObject) -> ChatCompletionRequest:
         raise reading.wrong_value(Place(("messages",)), "'messages' must hold at least one message.", "empty_array")
     if not request["model"].strip():
         raise reading.wrong_type(Place(("model",)), "the name of a model", request["model"])
+    if "stream_options" in request and not request.get("stream"):
+        message = "'stream_options' is only allowed when 'stream' is true."
+        raise reading.wrong_value(Place(("stream_options",)), message, "invalid_parameter_combination")
     return request
 
 

@@ -17,6 +17,9 @@ from chromagent.sse import ServerSentEvent
 Disposition: TypeAlias = Literal["mapped", "ignored", "downgraded", "rejected"]
 """What becomes of a field: sent on; harmlessly left out and named; sent weaker and named; refused with a 400."""
 
+ONCE = "once:"
+"""Beginning of the names of repairs that concern one conversation, not a model."""
+
 
 class Media(NamedTuple):
     """A remote file that the guarded fetcher brought."""
@@ -153,7 +156,8 @@ class Translation(Protocol):
     def repair(self, error: GatewayError) -> str | None:
         """Name the repair that would make the upstream take this request, if there is one; it goes into `Call.repairs`.
 
-        Never one that `Call.repairs` holds already.
+        Never one that `Call.repairs` holds already. A name that begins with `ONCE` concerns this request only; others are
+        remembered for the model and location.
         """
         ...
 

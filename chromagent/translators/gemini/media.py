@@ -1,0 +1,236 @@
+"""Media of requests → `inlineData` and `fileData`. Hides data URLs, base64 dialects, types told and types sniffed.
+
+Source: wire-gemini §2.3. Large payloads are not decoded: alphabet and padding are checked in place, types are sniffed on a prefix.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.errors import InvalidRequest
+from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators.gemini.wire import Part
+from chromagent.translators.protocol import Call
+
+_EXTENSIONS: Final[Mapping[str, str]] = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "bmp": "image/bmp",
+    "pdf": "application/pdf",
+    "wav": "audio/wav",
+    "mp3": "audio/mp3",
+    "m4a": "audio/m4a",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "aiff": "audio/aiff",
+    "mp4": "video/mp4",
+    "mov": "video/mov",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "odt": "application/vnd.oasis.opendocument.text",
+    **dict.fromkeys(("txt", "md", "csv", "html", "log", "py", "js", "ts", "css", "java", "c", "go", "rs", "sh"), "text/plain"),
+    **dict.fromkeys(("json", "xml", "yaml", "yml", "toml", "sql"), "text/plain"),
+}
+_OFFICE: Final = ("application/vnd.openxmlformats", "application/vnd.oasis", "application/vnd.ms-", "application/msword")
+_YOUTUBE: Final = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"})
+_STANDARD: Final = str.maketrans("-_", "+/", " \t\r\n\f\v")
+_PREFIX: Final = 64
+
+
+class MediaReader:
+    """Reads the media of one request."""
+
+    def __init__(self, call: Call, *, http_media: str, developer: bool) -> None:
+        self._call = call
+        self._http_media = http_media
+        self._developer = developer
+
+    def read_url(self, url: str, place: Place, *, assumed: str | None, told: str | None = None) -> Part:
+        """Read an address. `assumed` is the type where nothing tells it (None: that is an error); `told` what the client says."""
+        scheme = url[:8].lower()
+        if scheme.startswith("data:"):
+            return self._read_data_url(url, place, assumed)
+        if scheme.startswith("gs://"):
+            return self._read_bucket(url, place, told or _type_of_name(url) or assumed)
+        if scheme.startswith(("https:", "http:")):
+            return self._read_web(url, place, told or _type_of_address(url) or assumed)
+        raise wrong_value(place, "The URL must be a data:, https: or gs: URL.")
+
+    def read_file(self, file: JsonObject, place: Place) -> Part:
+        """Read a `file` part: exactly one of `file_data` and `file_id`."""
+        data, identifier, name = file.get("file_data"), file.get("file_id"), str(file.get("filename") or "")
+        if (data is None) == (identifier is None):
+            raise wrong_value(place, "A file needs either 'file_data' or 'file_id'.")
+        told = _type_of_name(name)
+        if identifier is not None:
+            return self._read_identifier(str(identifier), place.at("file_id"), told)
+        here = place.at("file_data")
+        if not isinstance(data, str):
+            raise wrong_value(here, "'file_data' must be a string.", "invalid_type")
+        if ":" in data[:8]:
+            return self.read_url(data, here, assumed=told, told=told)
+        return _document(told or sniff(_decode_prefix(data)), normalise_base64(data, here), here)
+
+    def read_audio(self, audio: JsonObject, place: Place) -> Part:
+        """Read an `input_audio` part."""
+        form = audio.get("format")
+        if form not in ("wav", "mp3", "flac", "ogg", "aac", "aiff", "m4a"):
+            raise wrong_value(place.at("format"), "The audio format is not supported.")
+        data = str(audio.get("data") or "")
+        if data.startswith("data:"):
+            data = data.partition(",")[2]
+        return {"inlineData": {"mimeType": f"audio/{form}", "data": normalise_base64(data, place.at("data"))}}
+
+    def _read_data_url(self, url: str, place: Place, assumed: str | None) -> Part:
+        header, comma, payload = url[5:].partition(",")
+        media_type, *flags = header.split(";")
+        media_type = media_type.strip().lower()
+        if not comma or not payload:
+            raise _bad_base64(place)
+        if "base64" in (flag.strip().lower() for flag in flags):
+            data = normalise_base64(payload, place)
+        else:
+            data = base64.b64encode(unquote_to_bytes(payload)).decode()
+        if media_type in ("", "application/octet-stream"):
+            media_type = sniff(_decode_prefix(data)) or assumed or ""
+        return _document(media_type, data, place)
+
+    def _read_bucket(self, url: str, place: Place, media_type: str | None) -> Part:
+        if self._developer:
+            raise wrong_value(place, "The Gemini Developer API cannot read gs: URLs.", "unsupported_value")
+        if urlsplit(url).netloc not in self._call.gcs_buckets:
+            raise wrong_value(place, "This gateway may not read that Cloud Storage bucket for you.", "unsupported_value")
+        return _file(url, media_type, place)
+
+    def _read_web(self, url: str, place: Place, media_type: str | None) -> Part:
+        if self._http_media == "reject":
+            raise wrong_value(place, "This gateway does not take media by URL.", "unsupported_value")
+        if self._http_media == "fetch" and (media := self._call.media.get(url)) is not None:
+            return _document(media.content_type, base64.b64encode(media.content).decode(), place)
+        return _file(url, media_type, place)
+
+    def _read_identifier(self, identifier: str, place: Place, told: str | None) -> Part:
+        if self._developer and identifier.startswith("files/"):
+            return _file(f"https://generativelanguage.googleapis.com/v1beta/{identifier}", told or "application/pdf", place)
+        if identifier.startswith(("gs://", "https://")):
+            return self.read_url(identifier, place, assumed=None, told=told)
+        raise wrong_value(place, "This gateway stores no files: send the content in 'file_data'.", "unsupported_value")
+
+
+def normalise_base64(text: str, place: Place) -> str:
+    """Return standard padded base64 of any dialect: URL-safe letters, white space and missing padding are mended.
+
+    Raises `InvalidRequest` with the code `invalid_base64`.
+    """
+    if "-" in text or "_" in text or len(text) % 4 or not text.isascii() or any(space in text for space in " \n\r\t"):
+        text = text.translate(_STANDARD).rstrip("=")
+        text += "=" * (-len(text) % 4)
+    try:
+        binascii.a2b_base64(text, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise _bad_base64(place) from error
+    if not text:
+        raise _bad_base64(place)
+    return text
+
+
+_SIGNATURES: Final = (
+    (b"\x89PNG", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mp3"),
+    (b"\xff\xfb", "audio/mp3"),
+)
+
+
+def sniff(start: bytes) -> str | None:
+    """Tell the type by the first bytes."""
+    for signature, media_type in _SIGNATURES:
+        if start.startswith(signature):
+            return media_type
+    if start[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(start[8:12])
+    if start[4:8] == b"ftyp":
+        return "image/heic" if start[8:12] in (b"heic", b"heix", b"mif1") else "video/mp4"
+    return None
+
+
+def _document(media_type: str | None, data: str, place: Place) -> Part:
+    """Make inline data; text of any kind goes as plain text, the only kind that Gemini takes."""
+    if not media_type:
+        raise wrong_value(place, "The type of the file cannot be told.", "invalid_value")
+    media_type = "image/jpeg" if media_type == "image/jpg" else media_type
+    if _is_text(media_type):
+        try:
+            base64.b64decode(data).decode()
+        except UnicodeDecodeError as error:
+            raise wrong_value(place, "The text file is not UTF-8.") from error
+        media_type = "text/plain"
+    return {"inlineData": {"mimeType": media_type, "data": data}}
+
+
+def _is_text(media_type: str) -> bool:
+    if media_type.startswith(("image/", "audio/", "video/")) or media_type == "application/pdf":
+        return False
+    return not media_type.startswith(_OFFICE)
+
+
+def _file(url: str, media_type: str | None, place: Place) -> Part:
+    if not media_type:
+        raise wrong_value(place, "The type of the file cannot be told from its name.", "unknown_media_type")
+    return {"fileData": {"mimeType": media_type, "fileUri": url}}
+
+
+def _type_of_name(name: str) -> str | None:
+    return _EXTENSIONS.get(name.rsplit(".", 1)[-1].lower()) if "." in name else None
+
+
+def _type_of_address(url: str) -> str | None:
+    parts = urlsplit(url)
+    return "video/mp4" if parts.hostname in _YOUTUBE else _type_of_name(parts.path.rsplit("/", 1)[-1])
+
+
+def _decode_prefix(data: str) -> bytes:
+    start = data[:_PREFIX].translate(_STANDARD)
+    try:
+        return base64.b64decode(start[: len(start) // 4 * 4])
+    except binascii.Error:
+        return b""
+
+
+def _bad_base64(place: Place) -> InvalidRequest:
+    return wrong_value(place, f"'{place}' does not hold valid base64 data.", "invalid_base64")
+
+
+def remote_urls(messages: Sequence[JsonObject]) -> list[str]:
+    """Find the http(s) URLs among the parts of messages, each once. What is malformed is left to the reader."""
+    found: dict[str, None] = {}
+    for message in messages:
+        content = message.get("content")
+        for part in cast("list[JsonValue]", content) if isinstance(content, list) else []:
+            if isinstance(part, dict) and (url := _address(cast("JsonObject", part))).startswith(("https:", "http:")):
+                found[url] = None
+    return list(found)
+
+
+def _address(part: JsonObject) -> str:
+    for kind, member in (("image_url", "url"), ("video_url", "url"), ("file", "file_data"), ("file", "file_id")):
+        value = part.get(kind)
+        value = cast("JsonObject", value).get(member) if isinstance(value, dict) else value
+        if isinstance(value, str):
+            return value
+    return ""

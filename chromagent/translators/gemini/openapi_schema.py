@@ -1,0 +1,117 @@
+"""A cleaned JSON Schema → Google's typed `Schema`, for endpoints that do not know the JSON Schema fields.
+
+Source: wire-gemini §2.7, column "openapi mode". There is no `$ref` in that form, so references are written out to a limited depth;
+what cannot be said is put into the description.
+"""
+
+from typing import Final, cast
+
+from chromagent import codec
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.translators.gemini.json_schema import MOST_NODES
+from chromagent.translators.gemini.schema_merging import TooLarge
+
+_DEEPEST_REFERENCE: Final = 3
+_FORMATS: Final = {"STRING": ("enum", "date-time"), "NUMBER": ("float", "double"), "INTEGER": ("int32", "int64")}
+_KEPT: Final = (
+    "description",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "maxLength",
+    "minProperties",
+    "maxProperties",
+    "pattern",
+)
+
+
+def to_openapi(document: JsonObject) -> JsonObject:
+    """Rewrite a cleaned document. Raises `TooLarge` when the references, written out, are too much."""
+    return _Writer(cast("dict[str, JsonObject]", document.get("$defs", {}))).write(document)
+
+
+class _Writer:
+    def __init__(self, definitions: dict[str, JsonObject]) -> None:
+        self._definitions = definitions
+        self._open: list[str] = []
+        self._left = MOST_NODES
+
+    def write(self, schema: JsonObject) -> JsonObject:
+        """Write one schema, never without a type: an untyped one makes Gemini 3 write malformed calls."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooLarge
+        if "$ref" in schema:
+            return self._write_reference(schema)
+        if "anyOf" in schema:
+            return self._write_alternatives(schema)
+        kind = schema.get("type", "object" if "properties" in schema else "string")
+        types = cast("list[str]", kind) if isinstance(kind, list) else [kind]
+        name = next((one for one in types if one != "null"), "string").upper()
+        written: JsonObject = {"type": name, **{key: schema[key] for key in _KEPT if key in schema}}
+        if "null" in types:
+            written["nullable"] = True
+        self._write_values(schema, written)
+        self._write_parts(schema, written)
+        return written
+
+    def _write_reference(self, schema: JsonObject) -> JsonObject:
+        name = schema["$ref"].removeprefix("#/$defs/")
+        if self._open.count(name) >= _DEEPEST_REFERENCE:
+            return {"type": "OBJECT"}
+        self._open.append(name)
+        written = self.write(self._definitions[name])
+        self._open.pop()
+        return {**written, "description": schema["description"]} if "description" in schema else written
+
+    def _write_alternatives(self, schema: JsonObject) -> JsonObject:
+        branches = cast("list[JsonObject]", schema["anyOf"])
+        written = [self.write(branch) for branch in branches if branch.get("type") != "null"]
+        description = schema.get("description")
+        if description is not None:  # `anyOf` must stand alone
+            written = [{**branch, "description": branch.get("description", description)} for branch in written]
+        nullable = len(written) < len(branches)
+        if len(written) == 1:
+            return {**written[0], "nullable": True} if nullable else written[0]
+        if nullable:
+            written = [{**branch, "nullable": True} for branch in written]
+        return {"anyOf": written} if written else {"type": "STRING", "nullable": True}
+
+    def _write_values(self, schema: JsonObject, written: JsonObject) -> None:
+        if (values := schema.get("enum")) is not None:
+            if written["type"] == "STRING":
+                written["enum"] = values
+            else:
+                _note(written, f"Allowed values: {', '.join(codec.encode_text(value) for value in values)}.")
+        form = schema.get("format")
+        if form in _FORMATS.get(written["type"], ()):
+            written["format"] = form
+        elif form is not None:
+            _note(written, f"Format: {form}.")
+        default = schema.get("default")
+        if isinstance(default, str | int | float):
+            written["default"] = default
+
+    def _write_parts(self, schema: JsonObject, written: JsonObject) -> None:
+        if "properties" in schema:
+            members = cast("dict[str, JsonObject]", schema["properties"])
+            written["properties"] = {name: self.write(member) for name, member in members.items()}
+        for name in ("required", "propertyOrdering"):
+            if name in schema:
+                written[name] = schema[name]
+        if written["type"] == "ARRAY":
+            written["items"] = self._write_items(schema)
+
+    def _write_items(self, schema: JsonObject) -> JsonObject:
+        members: list[JsonValue] = list(schema.get("prefixItems", []))
+        if isinstance(schema.get("items"), dict):
+            members.append(schema["items"])
+        if not members:
+            return {"type": "STRING"}
+        return self.write(members[0] if len(members) == 1 else {"anyOf": members})
+
+
+def _note(written: JsonObject, text: str) -> None:
+    written["description"] = f"{written['description']} {text}" if written.get("description") else text

@@ -1,0 +1,67 @@
+"""The switches of this wire format, as an owner sets them in `backends.<name>.options` (docs/options.md). Defaults are safe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiOptions:
+    """How to speak to Gemini, and what to make of its answers."""
+
+    surface: Literal["vertex", "express", "developer"] = "vertex"
+    """The project's Vertex AI; Vertex AI by key without a project; the Gemini Developer API."""
+    api_version: str = ""
+    """Version in the path; by default v1beta1 on Vertex AI and v1beta on the Developer API. On v1 no ids of calls are sent."""
+    response_model: Literal["upstream", "requested"] = "upstream"
+    """Which name answers carry: the exact one that Google reports, or the one that was asked for."""
+    mid_system: Literal["hoist", "inline"] = "hoist"
+    """System messages after the first user message: moved to the front, or kept in line as marked user text."""
+    http_media: Literal["pass", "fetch", "reject"] = "pass"
+    """Media by https URL: Google fetches, the gateway fetches, or neither."""
+    missing_tool_results: Literal["synthesize", "error"] = "synthesize"
+    """A call without a result: an error result is made up, or the request is a 400."""
+    include_thoughts: Literal["auto", "always", "never"] = "auto"
+    """Whether thoughts are asked for where the client does not say."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "both", "none"] = "reasoning_content"
+    """Where thoughts appear."""
+    dummy_signature: bool = True
+    """Calls without a thought signature get the value that Google documents for foreign calls."""
+    schema_mode: Literal["json_schema", "openapi"] = "json_schema"
+    """Which fields carry schemas; `openapi` is for endpoints that do not know the newer ones."""
+    strict_tools_mode: Literal["validated", "auto"] = "validated"
+    """What `strict: true` on a function turns on."""
+    stream_tool_args: bool = False
+    """Ask Vertex AI to stream the arguments of calls (Gemini 3 and later)."""
+    enforce_single_call: bool = True
+    """With `parallel_tool_calls: false`, keep only the first call of an answer."""
+    metadata_to_labels: bool = False
+    """Send `metadata` as labels of the bill."""
+    default_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Labels of every request (Vertex AI only)."""
+    prompt_block: Literal["choice", "error"] = "choice"
+    """A blocked prompt is a refusal, or a 400."""
+    retry_empty: int = 1
+    """How often an empty answer is asked for again."""
+    retry_malformed: int = 1
+    """How often an answer that ended in a failure is asked for again."""
+    continuation: bool = True
+    """Go on by further requests where one is too short for the answer (Gemini 4)."""
+    max_hops: int = 16
+    """Most such requests for one answer."""
+    expose_grounding: bool = True
+    """Return Google's grounding metadata, which holds the search suggestions that its terms want shown."""
+    voices: Mapping[str, str] = field(default_factory=dict[str, str])
+    """OpenAI's voice names to Gemini's; names of OpenAI's without an entry become Kore."""
+    tool_call_ids: Literal["plain", "sealed"] = "plain"
+    """`sealed` puts signatures into the ids of calls, for clients that keep nothing else."""
+
+    @property
+    def version(self) -> str:
+        """The version in the path."""
+        return self.api_version or ("v1beta" if self.surface == "developer" else "v1beta1")
+
+    @property
+    def sends_ids(self) -> bool:
+        """Whether `functionCall.id` exists in this version (wire-gemini §1.4)."""
+        return self.version != "v1"

@@ -1,0 +1,277 @@
+"""OpenAI's request → Gemini's body. Assembles what the other modules translate; see them for each part.
+
+Order of work: wire-gemini §2.0. Every container that would be empty is left out, and so is every default.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from chromagent.codec import JsonObject
+from chromagent.errors import GatewayError, InvalidRequest
+from chromagent.translators.folding import fold
+from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, tools
+from chromagent.translators.gemini.errors import ErrorReader, Origins, find_repair
+from chromagent.translators.gemini.media import MediaReader
+from chromagent.translators.gemini.names import NameMap
+from chromagent.translators.gemini.options import GeminiOptions
+from chromagent.translators.gemini.parameters import TABLE
+from chromagent.translators.gemini.parts import Reading
+from chromagent.translators.gemini.profiles import profile_of
+from chromagent.translators.gemini.response import AnswerReader, Policy, read_whole
+from chromagent.translators.gemini.stream import GeminiStream
+from chromagent.translators.parameters import require_faithful
+from chromagent.translators.protocol import Answer, Call
+
+
+class GeminiTranslation:
+    """One translated request, and the reader of its answer."""
+
+    copies = 1
+
+    def __init__(self, call: Call, options: GeminiOptions) -> None:
+        self._call = call
+        self._options = options
+        self._request = call.request
+        self._profile = profile_of(call.model)
+        self._google = extensions.read_google(self._request)
+        self.headers: dict[str, str] = {}
+        self.ignored = TABLE.ignored(self._request, self._profile)
+        self.ignored += extensions.unknown(self._request, self._google)
+        self.downgraded: list[str] = []
+        self.body = self._assemble()
+        if call.strict:
+            require_faithful(self.ignored, self.downgraded)
+
+    def response(self, bodies: Sequence[JsonObject]) -> Answer:
+        """Read a complete answer."""
+        if fault := next((body for body in bodies if "error" in body and "candidates" not in body), None):
+            raise self._errors.read_document(fault, status=500)
+        reader = self._answer_reader(streamed=False)
+        deltas = read_whole(reader, bodies)
+        return Answer(fold(reader.head, deltas, reader.usage, choices=self._request.get("n", 1)), reader.upstream_model)
+
+    def continuation(self, bodies: Sequence[JsonObject]) -> JsonObject | None:
+        """Return the body of the request that goes on with an incomplete answer, or None."""
+        candidates = bodies[-1].get("candidates")
+        if not self._may_continue or len(bodies) > self._options.max_hops or not isinstance(candidates, list) or not candidates:
+            return None
+        first = cast("list[JsonObject]", candidates)[0]
+        token = first.get("continuationToken")
+        return {**self.body, "continuationToken": token} if token and first.get("finishReason") == "CONTINUATION" else None
+
+    def stream(self) -> GeminiStream:
+        """Begin to read a streamed answer."""
+        hops = self._options.max_hops if self._may_continue else 0
+        return GeminiStream(self._answer_reader(streamed=True), self._errors, self.body, most_hops=hops)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        """Read an answer with a status of 400 or more."""
+        return self._errors.read(status, headers, body)
+
+    def repair(self, error: GatewayError) -> str | None:
+        """Name the change that would make Google take this request, if there is one."""
+        return find_repair(error, self.body, self._call.repairs)
+
+    @property
+    def _may_continue(self) -> bool:
+        return self._options.continuation and self._request.get("n", 1) == 1
+
+    def _answer_reader(self, *, streamed: bool) -> AnswerReader:
+        policy = Policy(
+            choices=self._request.get("n", 1),
+            streamed=streamed,
+            requested_model=self._request["model"] if self._options.response_model == "requested" else None,
+            model=self._request["model"],
+            block_is_error=self._options.prompt_block == "error",
+            retry_empty=self._call.attempt < self._options.retry_empty,
+            retry_malformed=self._call.attempt < self._options.retry_malformed,
+        )
+        return AnswerReader(self._reading, policy)
+
+    def _assemble(self) -> JsonObject:
+        call, options, request, repairs = self._call, self._options, self._request, self._call.repairs
+        developer = options.surface == "developer"
+        media = MediaReader(call, http_media=options.http_media, developer=developer)
+        turns = messages.ConversationReader(call, media).read()
+        toolset = tools.read_tools(request, self._profile)
+        choice = tools.read_choice(request, toolset)
+        names = NameMap(
+            [*toolset.names(), *(made.name for turn in turns if isinstance(turn, messages.ModelTurn) for made in turn.calls)]
+        )
+        if errors.SIGNATURES in repairs:
+            self._forget(turns)
+
+        writer = messages.ContentWriter(
+            names,
+            self._profile,
+            sends_ids=options.sends_ids and errors.IDS not in repairs,
+            dummy=options.dummy_signature and (self._profile.signs_calls or errors.SIGNATURES in repairs),
+            keep_signatures=errors.SIGNATURES not in repairs,
+        )
+        inline = options.mid_system == "inline"
+        systems, rest = _split_systems(turns, inline=inline)
+        contents = writer.write(
+            rest, missing_results=options.missing_tool_results, inline_system=inline, separate_users=errors.TURNS in repairs
+        )
+        body: JsonObject = {"contents": contents}
+        config = self._generation(writer.resolution)
+        wanted = generation.read_format(request.get("response_format"))
+        choice, systems = self._put_format(config, wanted, toolset, choice, systems)
+        if systems:
+            body["systemInstruction"] = {"parts": [{"text": text} for text in systems]}
+        self._put_tools(body, toolset, choice, names)
+        if config:
+            body["generationConfig"] = config
+        self._put_rest(body)
+
+        self._errors = ErrorReader(self._origins(toolset, writer.origins))
+        self._reading = self._make_reading(names, toolset)
+        return body
+
+    def _forget(self, turns: Sequence[messages.Turn]) -> None:
+        """Signatures of this conversation were refused: they must not come back from memory either."""
+        for turn in turns:
+            if isinstance(turn, messages.ModelTurn):
+                for made in turn.calls:
+                    self._call.memory.pop(made.identifier, None)
+
+    def _generation(self, resolution: str | None) -> JsonObject:
+        request, profile = self._request, self._profile
+        config = generation.sampling(request, profile)
+        if resolution is not None and not profile.modern and not profile.conservative:
+            config["mediaResolution"] = resolution
+        if "max_tokens" in request and request.get("max_completion_tokens", request["max_tokens"]) != request["max_tokens"]:
+            self.ignored.append("max_tokens")
+        limit = config.get("maxOutputTokens")
+        if limit is not None and limit != request.get("max_completion_tokens", request.get("max_tokens")):
+            self.downgraded.append("max_completion_tokens" if "max_completion_tokens" in request else "max_tokens")
+        wish = reasoning.read_wish(request, self._google)
+        thinking = reasoning.thinking_config(
+            wish, profile, policy=self._options.include_thoughts, most_tokens=limit, repairs=self._call.repairs
+        )
+        if thinking is not None:
+            config["thinkingConfig"] = thinking
+        if profile.thinking != "never" and reasoning.is_weaker(wish, profile, thinking):
+            self.downgraded.append(wish.field)
+        config |= generation.modalities(request, profile, self._options.voices)
+        if "audio" in request and "audio" not in (request.get("modalities") or []):
+            self.ignored.append("audio")
+        return config
+
+    def _put_format(
+        self,
+        config: JsonObject,
+        wanted: generation.ResponseFormat,
+        toolset: tools.ToolSet,
+        choice: tools.ToolChoice,
+        systems: list[str],
+    ) -> tuple[tools.ToolChoice, list[str]]:
+        """Ask for JSON by field, or in words where old models refuse the field beside tools."""
+        if not wanted.json:
+            return choice, systems
+        if wanted.weakened:
+            self.downgraded.append("response_format")
+        if self._profile.generation < 3 and not self._profile.conservative and (toolset.functions or toolset.built_in):
+            if choice.mode != "none":
+                self.downgraded = list(dict.fromkeys([*self.downgraded, "response_format"]))
+                return choice, [*systems, wanted.instruction()]
+            toolset.functions, toolset.built_in = [], {}
+        config["responseMimeType"] = "application/json"
+        if wanted.schema is not None and self._openapi:
+            config["responseSchema"] = tools.to_openapi(wanted.schema, tools.Place(("response_format", "json_schema", "schema")))
+        elif wanted.schema is not None:
+            config["responseJsonSchema"] = wanted.schema
+        return choice, systems
+
+    @property
+    def _openapi(self) -> bool:
+        return self._options.schema_mode == "openapi" or errors.OPENAPI in self._call.repairs
+
+    def _put_tools(self, body: JsonObject, toolset: tools.ToolSet, choice: tools.ToolChoice, names: NameMap) -> None:
+        if toolset.weakened:
+            self.downgraded.append("tools")
+        if written := tools.write_tools(toolset, choice, names, openapi=self._openapi):
+            body["tools"] = written
+        validated = self._options.strict_tools_mode == "validated" and errors.VALIDATED not in self._call.repairs
+        config: JsonObject = {}
+        if (calling := tools.write_choice(toolset, choice, names, validated=validated)) is not None:
+            config["functionCallingConfig"] = calling
+        if toolset.functions and self._streams_arguments:
+            config.setdefault("functionCallingConfig", {"mode": "AUTO"})["streamFunctionCallArguments"] = True
+        mixed = bool(toolset.functions and toolset.built_in)
+        if mixed and (self._options.surface == "developer") != (errors.SERVER_TOOLS in self._call.repairs):
+            config["includeServerSideToolInvocations"] = True
+        if config:
+            body["toolConfig"] = config
+
+    @property
+    def _streams_arguments(self) -> bool:
+        wanted = self._options.stream_tool_args and bool(self._request.get("stream"))
+        return wanted and self._profile.modern and self._options.surface != "developer"
+
+    def _put_rest(self, body: JsonObject) -> None:
+        options, request, google = self._options, self._request, self._google
+        developer = options.surface == "developer"
+        extensions.apply(body, google, developer=developer)
+        if not body["generationConfig"]:
+            del body["generationConfig"]
+        parent = "" if options.surface != "vertex" else f"projects/{self._call.project}/locations/{self._call.location}/"
+        if (cache := extensions.cached_content(google, body, parent=parent)) is not None:
+            body["cachedContent"] = cache
+        metadata = request.get("metadata") or {} if options.metadata_to_labels else {}
+        if metadata and "metadata" in self.ignored:
+            self.ignored.remove("metadata")
+        if not developer and (labels := extensions.labels(google, metadata, options.default_labels)):
+            body["labels"] = labels
+        tier = request.get("service_tier")
+        if not developer:
+            self.headers |= extensions.tier_headers(tier)
+        elif headers := extensions.tier_headers(tier):
+            body["serviceTier"] = headers["x-vertex-ai-llm-shared-request-type"]
+
+    def _origins(self, toolset: tools.ToolSet, contents: Sequence[int]) -> Origins:
+        place = "functions" if toolset.legacy else "tools"
+        only_old = "max_tokens" in self._request and "max_completion_tokens" not in self._request
+        return Origins(
+            project=self._call.project,
+            declarations=[f"{place}[{function.index}]" for function in toolset.functions],
+            contents=contents,
+            limit_field="max_tokens" if only_old else "max_completion_tokens",
+        )
+
+    def _make_reading(self, names: NameMap, toolset: tools.ToolSet) -> Reading:
+        request, options = self._request, self._options
+        marker = self._google.get("thought_tag_marker")
+        audio = request.get("audio") or {}
+        if marker is not None and not isinstance(marker, str):
+            raise InvalidRequest(
+                "'thought_tag_marker' must be a string.", param="extra_body.google.thought_tag_marker", code="invalid_type"
+            )
+        return Reading(
+            names=names,
+            custom=toolset.custom,
+            legacy=toolset.legacy,
+            single_call=request.get("parallel_tool_calls") is False and options.enforce_single_call,
+            logprobs=request.get("logprobs", False),
+            call_id=self._call.id,
+            created=self._call.created,
+            reasoning_field=options.reasoning_field,
+            marker=marker or "",
+            audio_format=str(audio.get("format", "pcm16")),
+            stream_arguments=self._streams_arguments,
+            sealed=options.tool_call_ids == "sealed",
+            expose_grounding=options.expose_grounding,
+            memory=self._call.memory,
+        )
+
+
+def _split_systems(turns: Sequence[messages.Turn], *, inline: bool) -> tuple[list[str], list[messages.Turn]]:
+    """Take system texts out of the conversation: all of them, or those before anybody else spoke."""
+    systems: list[str] = []
+    rest: list[messages.Turn] = []
+    for turn in turns:
+        if isinstance(turn, messages.SystemTurn) and not (inline and rest):
+            systems += turn.texts
+        else:
+            rest.append(turn)
+    return systems, rest

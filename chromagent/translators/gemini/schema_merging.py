@@ -1,0 +1,225 @@
+"""Two cleaned schemas → one that asks for both, and the last look over a whole document. Used by the cleaner only.
+
+Source: wire-gemini §2.7, rows `allOf`, `required` and cycles.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, cast
+
+from chromagent.codec import JsonObject, JsonValue
+
+Inline = Callable[[JsonObject], JsonObject]
+"""Replaces a schema that is only a reference by what it refers to."""
+
+_BESIDE: Final = frozenset({"description", "default"})
+
+
+def merge(one: JsonObject, other: JsonObject, inline: Inline) -> JsonObject:
+    """Return a schema for what satisfies both, as far as that can be said; no property is lost."""
+    if not one or not other:
+        return dict(one or other)
+    if "$ref" in one or "$ref" in other:
+        one, other = inline(one), inline(other)
+    if "$ref" in one or "$ref" in other:  # a definition that holds itself: there is nothing more to say
+        return {**other, **one}
+    if "anyOf" in one or "anyOf" in other:
+        return _merge_alternatives(one, other, inline)
+    merged = dict(one)
+    for name, value in other.items():
+        merged[name] = _MERGERS[name](one[name], value, inline) if name in one and name in _MERGERS else one.get(name, value)
+    return merged
+
+
+def _merge_alternatives(one: JsonObject, other: JsonObject, inline: Inline) -> JsonObject:
+    branches = [*one.get("anyOf", []), *other.get("anyOf", [])]
+    one_rest = {name: value for name, value in one.items() if name != "anyOf"}
+    other_rest = {name: value for name, value in other.items() if name != "anyOf"}
+    rest = merge(one_rest, other_rest, inline)
+    outside = {name: value for name, value in rest.items() if name in _BESIDE}
+    inside = {name: value for name, value in rest.items() if name not in _BESIDE}
+    return {**outside, "anyOf": push(branches, inside, inline)}
+
+
+def push(branches: list[JsonObject], inside: JsonObject, inline: Inline) -> list[JsonObject]:
+    """Say in each alternative what held for all. A null stays a null, and a reference needs no second type."""
+    return [
+        branch
+        if not inside or branch.get("type") == "null" or ("$ref" in branch and inside.keys() == {"type"})
+        else merge(branch, inside, inline)
+        for branch in branches
+    ]
+
+
+def _merge_properties(one: JsonObject, other: JsonObject, inline: Inline) -> JsonObject:
+    merged = dict(one)
+    for name, schema in other.items():
+        merged[name] = merge(one[name], schema, inline) if name in one else schema
+    return merged
+
+
+def _merge_items(one: JsonObject, other: JsonObject, inline: Inline) -> JsonObject:
+    return merge(one, other, inline)
+
+
+def _merge_prefix(one: list[JsonObject], other: list[JsonObject], inline: Inline) -> list[JsonObject]:
+    shared = min(len(one), len(other))
+    return [merge(first, second, inline) for first, second in zip(one, other, strict=False)] + one[shared:] + other[shared:]
+
+
+def _merge_others(one: JsonValue, other: JsonValue, inline: Inline) -> JsonValue:
+    if one is False or other is False:
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return merge(cast("JsonObject", one), cast("JsonObject", other), inline)
+    return cast("JsonValue", one if isinstance(one, dict) else other)
+
+
+def _merge_types(one: JsonValue, other: JsonValue, _: Inline) -> JsonValue:
+    first: list[JsonValue] = cast("list[JsonValue]", one) if isinstance(one, list) else [one]
+    second: list[JsonValue] = cast("list[JsonValue]", other) if isinstance(other, list) else [other]
+    both = [kind for kind in first if kind in second]
+    if not both and {"integer", "number"} <= {*first, *second}:
+        both = ["integer"]
+    return cast("JsonValue", one) if not both else both if len(both) > 1 else both[0]
+
+
+def _merge_names(one: list[str], other: list[str], _: Inline) -> list[str]:
+    return list(dict.fromkeys([*one, *other]))
+
+
+def _merge_enums(one: list[JsonValue], other: list[JsonValue], _: Inline) -> list[JsonValue]:
+    return [value for value in one if value in other] or one
+
+
+def _merge_descriptions(one: str, other: str, _: Inline) -> str:
+    return one if other in one else f"{one} {other}".strip()
+
+
+def _greater(one: JsonValue, other: JsonValue, _: Inline) -> JsonValue:
+    return max(one, other) if isinstance(one, int | float) and isinstance(other, int | float) else one
+
+
+def _lesser(one: JsonValue, other: JsonValue, _: Inline) -> JsonValue:
+    return min(one, other) if isinstance(one, int | float) and isinstance(other, int | float) else one
+
+
+_MERGERS: Final[dict[str, Callable[..., JsonValue]]] = {
+    "type": _merge_types,
+    "description": _merge_descriptions,
+    "properties": _merge_properties,
+    "required": _merge_names,
+    "propertyOrdering": _merge_names,
+    "additionalProperties": _merge_others,
+    "items": _merge_items,
+    "prefixItems": _merge_prefix,
+    "enum": _merge_enums,
+    **dict.fromkeys(("minimum", "minLength", "minItems", "minProperties"), _greater),
+    **dict.fromkeys(("maximum", "maxLength", "maxItems", "maxProperties"), _lesser),
+}
+
+
+class _Edge(NamedTuple):
+    """From one definition to another; `owner` requires `property` on the way, if anything does."""
+
+    owner: JsonObject | None
+    property: str
+    target: str
+
+
+class TooLarge(Exception):
+    """The document, written out, has more schemas than the budget."""
+
+
+def tidy(root: JsonObject, most: int) -> tuple[JsonObject, bool]:
+    """Copy a document, repair its `required` lists and make cycles optional. Says whether a property became optional.
+
+    Raises `TooLarge` when shared parts, written out, are more than `most` schemas.
+    """
+    copier = _Copier(most)
+    definitions = cast("JsonObject", root.get("$defs", {}))
+    document = copier.copy({name: value for name, value in root.items() if name != "$defs"})
+    named = {name: copier.copy(schema) for name, schema in definitions.items()}
+    relaxed = _relax_cycles({"": document, **named})
+    if named:
+        document["$defs"] = named
+    return document, relaxed
+
+
+class _Copier:
+    """Copies schemas within a budget."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def copy(self, schema: JsonObject) -> JsonObject:
+        self._left -= 1
+        if self._left < 0:
+            raise TooLarge
+        copied: JsonObject = {}
+        for name, value in schema.items():
+            copied[name] = self._member(name, value)
+        known = copied.get("properties", {})
+        if "required" in copied:
+            copied["required"] = [name for name in dict.fromkeys(copied["required"]) if name in known]
+            if not copied["required"]:
+                del copied["required"]
+        return copied
+
+    def _member(self, name: str, value: JsonValue) -> JsonValue:
+        if name == "properties":
+            return {key: self.copy(schema) for key, schema in cast("JsonObject", value).items()}
+        if name in ("anyOf", "prefixItems"):
+            return [self.copy(schema) for schema in cast("list[JsonObject]", value)]
+        if name == "items" or (name == "additionalProperties" and isinstance(value, dict)):
+            return self.copy(cast("JsonObject", value))
+        return value
+
+
+def _relax_cycles(documents: dict[str, JsonObject]) -> bool:
+    """Google takes cycles only through properties that are not required: make optional what closes one."""
+    edges = {name: list(_edges(document, None, "")) for name, document in documents.items()}
+    relaxed = False
+    finished: set[str] = set()
+    for start in documents:
+        path: list[tuple[str, Iterator[_Edge], _Edge | None]] = [(start, iter(edges[start]), None)]
+        on_path = {start}
+        while path:
+            name, remaining, _ = path[-1]
+            edge = next(remaining, None)
+            if edge is None:
+                path.pop()
+                on_path.discard(name)
+                finished.add(name)
+            elif edge.target in on_path:
+                relaxed |= _relax([entry for _, _, entry in path if entry is not None] + [edge])
+            elif edge.target not in finished and edge.target in edges:
+                path.append((edge.target, iter(edges[edge.target]), edge))
+                on_path.add(edge.target)
+    return relaxed
+
+
+def _relax(edges: list[_Edge]) -> bool:
+    for edge in reversed(edges):
+        if edge.owner is not None:
+            required = edge.owner.get("required", [])
+            if edge.property in required:
+                required.remove(edge.property)
+                if not required:
+                    del edge.owner["required"]
+            return True
+    return False
+
+
+def _edges(schema: JsonObject, owner: JsonObject | None, name: str) -> Iterator[_Edge]:
+    """Give the references that a schema cannot do without; `owner` and `name` are the required property on the way."""
+    if isinstance(pointer := schema.get("$ref"), str):
+        yield _Edge(owner, name, pointer.removeprefix("#/$defs/"))
+    required = set(schema.get("required", []))
+    for key, member in cast("dict[str, JsonObject]", schema.get("properties", {})).items():
+        if key in required:
+            yield from _edges(member, schema, key)
+    for branch in [*schema.get("anyOf", []), *schema.get("prefixItems", [])]:
+        yield from _edges(branch, owner, name)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from _edges(schema[key], owner, name)

@@ -1,0 +1,85 @@
+"""Thought signatures of tool calls: where clients bring them back, and how they travel inside ids. Source: wire-gemini §3.5."""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple, cast
+
+from chromagent.codec import JsonObject, JsonValue
+
+DUMMY: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+"""Base64 of `skip_thought_signature_validator`, the value that Google documents for calls that its models did not make."""
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_FOREIGN_MARK: Final = "__thought__"
+_SEAL: Final = "__cg1_"
+_ISSUER: Final = "google"
+_SEALED: Final = re.compile(rf"(?P<id>.*?){_SEAL}(?P<issuer>[a-z]+)_(?P<signature>[A-Za-z0-9_-]+)")
+
+
+class CallId(NamedTuple):
+    """An id as clients bring it, taken apart."""
+
+    plain: str
+    signature: str | None = None
+
+
+def seal(plain: str, signature: str) -> str:
+    """Put a signature into an id, so that every client brings it back. Such ids are long."""
+    return f"{plain}{_SEAL}{_ISSUER}_{signature.replace('+', '-').replace('/', '_').rstrip('=')}"
+
+
+def unseal(text: str) -> CallId:
+    """Take an id apart. A seal of another issuer is stripped and never replayed; another gateway's suffix is read too."""
+    if match := _SEALED.fullmatch(text):
+        mine = match["issuer"] == _ISSUER
+        return CallId(match["id"], _padded(match["signature"]) if mine else None)
+    plain, mark, signature = text.partition(_FOREIGN_MARK)
+    return CallId(plain, signature if mark and is_signature(signature) else None)
+
+
+def is_signature(value: JsonValue) -> bool:
+    """Say whether a value can be a signature: base64 of either alphabet."""
+    return isinstance(value, str) and _BASE64.fullmatch(value) is not None
+
+
+def of_extra_content(container: JsonObject) -> str | None:
+    """Read the documented carrier, on a call or on a message."""
+    extra = container.get("extra_content")
+    if isinstance(extra, dict):
+        for vendor in ("google", "vertex"):
+            found = cast("JsonObject", extra).get(vendor)
+            if isinstance(found, dict) and is_signature(signature := cast("JsonObject", found).get("thought_signature")):
+                return str(signature)
+    return None
+
+
+def of_call(call: JsonObject, message: JsonObject, identifier: str, sealed: str | None, memory: Mapping[str, object]) -> str | None:
+    """Find the signature of one call: the first carrier that has one wins."""
+    if signature := of_extra_content(call):
+        return signature
+    for holder in (call, call.get("function")):
+        fields = cast("JsonObject", holder).get("provider_specific_fields") if isinstance(holder, dict) else None
+        if isinstance(fields, dict) and is_signature(signature := cast("JsonObject", fields).get("thought_signature")):
+            return str(signature)
+    if signature := _of_reasoning_details(message, identifier):
+        return signature
+    if sealed is not None:
+        return sealed
+    kept = memory.get(identifier)
+    return kept if isinstance(kept, str) else None
+
+
+def _of_reasoning_details(message: JsonObject, identifier: str) -> str | None:
+    details = message.get("reasoning_details")
+    for detail in cast("list[JsonValue]", details) if isinstance(details, list) else []:
+        if isinstance(detail, dict):
+            entry = cast("JsonObject", detail)
+            matches = entry.get("type") == "reasoning.encrypted" and entry.get("id") == identifier
+            if matches and is_signature(entry.get("data")):
+                return str(entry["data"])
+    return None
+
+
+def _padded(text: str) -> str:
+    standard = text.replace("-", "+").replace("_", "/")
+    return standard + "=" * (-len(standard) % 4)
