@@ -5,21 +5,25 @@ construction. Shapes: openai 3.54.0, `ChatCompletion`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from chromagent.codec import JsonObject, JsonValue
-from chromagent.translators.lenient import as_object
+from chromagent.codec import JsonObject
 from chromagent.translators.protocol import Delta, Head
 
 _TEXTS: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
-_LISTS: Final = frozenset({"annotations", "images", "thinking_blocks"})
+_LISTS: Final = frozenset({"annotations", "images", "thinking_blocks", "anthropic_content"})
+_NUMBERED: Final = frozenset({"thinking_blocks", "anthropic_content"})
+"""Lists whose items carry an `index` in chunks only, for clients that accumulate."""
 _GROWING: Final = frozenset({"arguments", "input", "data", "transcript"})
 """Members of calls and of audio whose pieces are joined; every other member comes once."""
 
 
-def fold(head: Head, deltas: Sequence[Delta], usage: JsonObject, *, choices: int = 1) -> JsonObject:
-    """Return OpenAI's completion. `choices` is the least number of choices; each has a finish reason in `deltas`."""
-    folded = [_Choice() for _ in range(choices)]
+def fold(head: Head, deltas: Sequence[Delta], usage: JsonObject, *, choices: int = 1, silence: str | None = "") -> JsonObject:
+    """Return OpenAI's completion, with every choice that has a finish reason in `deltas`.
+
+    `choices` is how many there may be; `silence` is the content of a message without text and without anything else.
+    """
+    folded = [_Choice(silence) for _ in range(choices)]
     for delta in deltas:
         folded[delta.choice].add(delta)
     completion: JsonObject = {
@@ -39,7 +43,8 @@ def fold(head: Head, deltas: Sequence[Delta], usage: JsonObject, *, choices: int
 class _Choice:
     """One choice on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence: str | None) -> None:
+        self._silence = silence
         self.finish_reason: str | None = None
         self._texts: dict[str, list[str]] = {}
         self._members: JsonObject = {}
@@ -56,7 +61,8 @@ class _Choice:
                 for call in value:
                     self._add_call(call)
             elif name in _LISTS:
-                self._members.setdefault(name, []).extend(value)
+                items = [_without_index(item) for item in value] if name in _NUMBERED else value
+                self._members.setdefault(name, []).extend(items)
             elif isinstance(value, dict):
                 _merge(self._members.setdefault(name, {}), cast("JsonObject", value))
         if delta.logprobs is not None:
@@ -69,7 +75,7 @@ class _Choice:
         silent = bool(self._calls) or texts.get("refusal") or self._members.keys() & {"audio", "function_call"}
         message: JsonObject = {
             "role": "assistant",
-            "content": texts.pop("content", None if silent else ""),
+            "content": texts.pop("content", None if silent else self._silence),
             "refusal": texts.pop("refusal", None),
             **texts,
             **self._members,
@@ -79,10 +85,10 @@ class _Choice:
         return {"index": index, "message": message, "logprobs": self._logprobs, "finish_reason": self.finish_reason}
 
     def _add_call(self, call: JsonObject) -> None:
-        members = {name: value for name, value in call.items() if name != "index"}
-        if call["index"] == len(self._calls):
+        index: int = call["index"]
+        if index == len(self._calls):
             self._calls.append({})
-        _merge(self._calls[call["index"]], members)
+        _merge(self._calls[index], _without_index(call))
 
     def _add_logprobs(self, logprobs: JsonObject) -> None:
         if self._logprobs is None:
@@ -90,13 +96,17 @@ class _Choice:
         self._logprobs["content"] += logprobs["content"]
 
 
-def _merge(target: dict[str, Any], source: JsonObject) -> None:
-    value: JsonValue
+def _without_index(item: JsonObject) -> JsonObject:
+    return {name: value for name, value in item.items() if name != "index"}
+
+
+def _merge(target: JsonObject, source: JsonObject) -> None:
     for name, value in source.items():
-        known: JsonValue = target.get(name)
-        if name in _GROWING and isinstance(known, str):
+        known = target.get(name)
+        if isinstance(value, dict):
+            inner: JsonObject = target.setdefault(name, {})
+            _merge(inner, cast("JsonObject", value))
+        elif name in _GROWING and isinstance(known, str):
             target[name] = known + value
-        elif isinstance(known, dict) and isinstance(value, dict):
-            _merge(cast("JsonObject", known), cast("JsonObject", value))
         else:
-            target[name] = dict(as_object(value)) if isinstance(value, dict) else value
+            target[name] = value

@@ -194,7 +194,7 @@ class ConversationReader:
         return calls
 
     def _tool_call(self, call: JsonObject, message: JsonObject, place: Place) -> HistoryCall:
-        identifier, sealed = signatures.unseal(reading.optional(call, "id", reading.text, place) or "")
+        identifier, sealed = signatures.read_id(reading.optional(call, "id", reading.text, place) or "")
         signature = signatures.of_call(call, message, identifier, sealed, self._call.memory)
         if call.get("type") == "custom" or "custom" in call:
             custom = reading.required(call, "custom", reading.mapping, place)
@@ -207,7 +207,7 @@ class ConversationReader:
 
     def _read_tool(self, message: JsonObject, place: Place) -> None:
         self._close_group()
-        identifier, _ = signatures.unseal(reading.required(message, "tool_call_id", reading.text, place))
+        identifier, _ = signatures.read_id(reading.required(message, "tool_call_id", reading.text, place))
         for group in reversed(self._groups):
             for call in group.calls:
                 if call.identifier == identifier and not call.legacy:

@@ -14,8 +14,8 @@ from typing import Final, cast
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import UpstreamInvalidResponse
-from chromagent.translators import lenient
-from chromagent.translators.gemini import grounding, signatures
+from chromagent.translators import lenient, sealing
+from chromagent.translators.gemini import grounding
 from chromagent.translators.gemini.grounding import Source
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.partial_arguments import ArgumentWriter, plain
@@ -310,7 +310,7 @@ class ChoiceReader:
         if not signature:
             return identifier
         self._reading.memory[identifier] = signature
-        return signatures.seal(identifier, signature) if self._reading.sealed else identifier
+        return sealing.seal(identifier, "google", signature) if self._reading.sealed else identifier
 
 
 def logprobs(result: JsonObject) -> JsonObject:

@@ -111,8 +111,9 @@ class AnswerReader:
         if metadata := answer.get("usageMetadata"):
             self._counter.take(metadata)
         candidates = cast("list[JsonObject]", answer.get("candidates") or ())
+        numbered = self._policy.streamed or any("index" in candidate for candidate in candidates)  # then a missing one is 0
         for position, candidate in enumerate(candidates):
-            index = candidate.get("index", 0 if self._policy.streamed else position)
+            index = candidate.get("index", 0 if numbered else position)
             if 0 <= index < len(self._choices):
                 self._read_candidate(index, candidate)
         feedback = answer.get("promptFeedback")

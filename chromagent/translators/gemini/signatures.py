@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 from chromagent.codec import JsonObject, JsonValue
+from chromagent.translators import sealing
 
 DUMMY: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """Base64 of `skip_thought_signature_validator`, the value that Google documents for calls that its models did not make."""
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _FOREIGN_MARK: Final = "__thought__"
-_SEAL: Final = "__cg1_"
-_ISSUER: Final = "google"
-_SEALED: Final = re.compile(rf"(?P<id>.*?){_SEAL}(?P<issuer>[a-z]+)_(?P<signature>[A-Za-z0-9_-]+)")
 
 
 class CallId(NamedTuple):
@@ -23,16 +21,11 @@ class CallId(NamedTuple):
     signature: str | None = None
 
 
-def seal(plain: str, signature: str) -> str:
-    """Put a signature into an id, so that every client brings it back. Such ids are long."""
-    return f"{plain}{_SEAL}{_ISSUER}_{signature.replace('+', '-').replace('/', '_').rstrip('=')}"
-
-
-def unseal(text: str) -> CallId:
-    """Take an id apart. A seal of another issuer is stripped and never replayed; another gateway's suffix is read too."""
-    if match := _SEALED.fullmatch(text):
-        mine = match["issuer"] == _ISSUER
-        return CallId(match["id"], _padded(match["signature"]) if mine else None)
+def read_id(text: str) -> CallId:
+    """Take an id apart: our own seal, or the suffix that another gateway uses."""
+    plain, sealed = sealing.unseal(text, "google")
+    if plain != text:
+        return CallId(plain, sealed)
     plain, mark, signature = text.partition(_FOREIGN_MARK)
     return CallId(plain, signature if mark and is_signature(signature) else None)
 
@@ -78,8 +71,3 @@ def _of_reasoning_details(message: JsonObject, identifier: str) -> str | None:
             if matches and is_signature(entry.get("data")):
                 return str(entry["data"])
     return None
-
-
-def _padded(text: str) -> str:
-    standard = text.replace("-", "+").replace("_", "/")
-    return standard + "=" * (-len(standard) % 4)

@@ -1,0 +1,67 @@
+"""Beta features. Hides which of them Vertex AI knows: an unknown one makes it refuse the whole request.
+
+Source: wire-anthropic §1.4.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.translators.lenient import as_list
+
+WEB_SEARCH: Final = "web-search-2025-03-05"
+INTERLEAVED: Final = "interleaved-thinking-2025-05-14"
+TOOL_SEARCH: Final = "tool-search-tool-2025-10-19"
+BINDING: Final = "thinking-binding-controls-2026-08-01"
+CONTEXT: Final = "context-management-2025-06-27"
+COMPACT: Final = "compact-2026-01-12"
+
+_ALLOWED: Final = frozenset(
+    {
+        COMPACT,
+        "compact-2026-09-04",
+        "computer-use-2025-01-24",
+        "computer-use-2025-11-24",
+        "context-1m-2025-08-07",
+        CONTEXT,
+        "dangerous-tool-use-2026-09-03",
+        "inline-tools-2026-09-15",
+        INTERLEAVED,
+        "mid-conversation-tool-changes-2026-07-01",
+        "per-turn-control-2026-07-01",
+        BINDING,
+        "thinking-display-updates-2026-08-18",
+        TOOL_SEARCH,
+        WEB_SEARCH,
+    }
+)
+_RENAMED: Final = {"advanced-tool-use-2025-11-20": TOOL_SEARCH}
+
+
+def asked(request: Mapping[str, JsonValue], header: Iterable[str]) -> list[str]:
+    """Return what the client asks for, in the header or in the body (a list or a comma-separated string)."""
+    names: list[str] = list(header)
+    for field in ("anthropic_beta", "betas"):
+        value = request.get(field)
+        names += value.split(",") if isinstance(value, str) else [str(one) for one in as_list(value)]
+    return [name.strip() for name in names if name.strip()]
+
+
+def split(names: Iterable[str], allowed: Iterable[str]) -> tuple[set[str], list[str]]:
+    """Return those to send, under their newest names, and those that Vertex AI would refuse."""
+    known = _ALLOWED.union(allowed)
+    sent: set[str] = set()
+    refused: list[str] = []
+    for name in names:
+        newest = _RENAMED.get(name, name)
+        if newest in known:
+            sent.add(newest)
+        elif name not in refused:
+            refused.append(name)
+    return sent, refused
+
+
+def of_context(management: JsonObject) -> str:
+    """Return the beta that a `context_management` needs."""
+    edits = as_list(management.get("edits"))
+    return COMPACT if any("compact" in str(edit) for edit in edits) else CONTEXT

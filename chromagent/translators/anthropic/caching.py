@@ -1,0 +1,104 @@
+"""Marks of the prompt cache. Hides how many there may be, their order, and when one is set without asking.
+
+Source: wire-anthropic §2.10.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
+
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators.lenient import as_list, as_object, member
+
+MOST_MARKS: Final = 4
+_LONG_TTLS: Final = ("30m", "1h", "12h", "24h")
+
+
+def read_mark(container: JsonObject) -> JsonObject | None:
+    """Read `cache_control`, else `prompt_cache_breakpoint`, of a part, a message, a tool or a call."""
+    given = container.get("cache_control")
+    if isinstance(given, dict):
+        return _clean(cast("JsonObject", given))
+    breakpoint_ = container.get("prompt_cache_breakpoint")
+    if isinstance(breakpoint_, dict):
+        ttl = cast("JsonObject", breakpoint_).get("ttl")
+        return {"type": "ephemeral", "ttl": "1h"} if ttl in _LONG_TTLS else {"type": "ephemeral"}
+    return None
+
+
+def _clean(given: JsonObject) -> JsonObject:
+    ttl = given.get("ttl")
+    return {"type": "ephemeral", "ttl": ttl} if ttl in ("5m", "1h") else {"type": "ephemeral"}
+
+
+def automatic(request: Mapping[str, JsonValue], body: JsonObject, policy: str) -> JsonObject | None:
+    """Return the mark that the whole request gets, or None. Raises `InvalidRequest` for an unknown mode."""
+    if (given := request.get("cache_control")) is not None:
+        return _clean(as_object(given))
+    options = as_object(request.get("prompt_cache_options"))
+    mode = options.get("mode")
+    if mode not in (None, "implicit", "explicit"):
+        raise wrong_value(Place(("prompt_cache_options", "mode"), dotted=True), "'mode' must be implicit or explicit.")
+    retention = request.get("prompt_cache_retention")
+    asked = request.get("prompt_cache_key") is not None or retention is not None or mode == "implicit"
+    if policy == "never":
+        return None
+    marks = [holder for holder in _holders(body) if "cache_control" in holder]
+    if mode == "explicit" or len(marks) >= MOST_MARKS or _marked_messages(body):
+        return None
+    agentic = bool(body.get("tools")) or any(message["role"] == "assistant" for message in body["messages"])
+    if not (asked or agentic or policy == "always"):
+        return None
+    long = retention == "24h" or options.get("ttl") in _LONG_TTLS
+    return {"type": "ephemeral", "ttl": "1h"} if long else {"type": "ephemeral"}
+
+
+def settle(body: JsonObject) -> None:
+    """Keep as many marks as there may be, and put longer ones before shorter ones. The body is changed."""
+    marked = [holder for holder in _holders(body) if "cache_control" in holder]
+    allowed = MOST_MARKS - ("cache_control" in body)
+    if len(marked) > allowed:
+        kept = _choose(body, marked, allowed)
+        for holder in marked:
+            if not any(holder is one for one in kept):
+                del holder["cache_control"]
+        marked = kept
+    last_long = max((index for index, holder in enumerate(marked) if holder["cache_control"].get("ttl") == "1h"), default=-1)
+    if member(body, "cache_control").get("ttl") == "1h":
+        last_long = len(marked)
+    for holder in marked[: max(last_long, 0)]:
+        holder["cache_control"] = {"type": "ephemeral", "ttl": "1h"}
+
+
+def place_explicitly(body: JsonObject, mark: JsonObject) -> None:
+    """Say by marks what the whole request's mark would say, where the upstream does not know that."""
+    candidates: list[JsonObject] = []
+    for holders in (as_list(body.get("tools"))[-1:], as_list(body.get("system"))[-1:]):
+        candidates += [as_object(holder) for holder in holders]
+    for message in reversed(body["messages"]):
+        if message["role"] == "user":
+            candidates += message["content"][-1:]
+            break
+    for holder in candidates:
+        holder.setdefault("cache_control", dict(mark))
+
+
+def _choose(body: JsonObject, marked: list[JsonObject], allowed: int) -> list[JsonObject]:
+    """Keep the last mark of the tools and of the system text, then the last ones of the conversation."""
+    tools = [holder for holder in marked if any(holder is tool for tool in as_list(body.get("tools")))]
+    system = [holder for holder in marked if any(holder is block for block in as_list(body.get("system")))]
+    first = [*tools[-1:], *system[-1:]]
+    others = [holder for holder in marked if not any(holder is one for one in (*tools, *system))]
+    room = max(allowed - len(first), 0)
+    return [*first, *(others[-room:] if room else [])]
+
+
+def _holders(body: JsonObject) -> Iterator[JsonObject]:
+    yield from as_list(body.get("tools"))
+    yield from as_list(body.get("system"))
+    for message in body["messages"]:
+        yield from message["content"]
+
+
+def _marked_messages(body: JsonObject) -> bool:
+    return any("cache_control" in block for message in body["messages"] for block in message["content"])

@@ -1,0 +1,261 @@
+"""JSON Schemas as Anthropic accepts them: at the root of a tool, and everywhere in a structured output.
+
+Source: wire-anthropic §2.5.1 and §2.7.2. A schema that cannot be expressed natively is no error: another method is used for it.
+"""
+
+import re
+from typing import Final, NamedTuple, cast
+
+from chromagent import codec
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.errors import InvalidRequest
+from chromagent.schema.reading import Place
+from chromagent.translators.lenient import as_list, as_object, member
+
+DEEPEST: Final = 64
+MOST_NODES: Final = 20_000
+_FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
+_NOTED: Final = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "maxItems",
+        "uniqueItems",
+    }
+    | {"minProperties", "maxProperties"}
+)
+_IMPOSSIBLE: Final = frozenset(
+    {"not", "if", "then", "else", "patternProperties", "dependentSchemas", "dependentRequired", "prefixItems", "contains"}
+    | {"unevaluatedProperties", "unevaluatedItems", "propertyNames"}
+)
+_SILENT: Final = frozenset({"$schema", "$id", "$comment", "examples", "definitions", "$defs", "nullable", "oneOf", "allOf"})
+_LOOKAROUND: Final = re.compile(r"\(\?[=!<]|\\[1-9]")
+_MOST_OPTIONAL: Final = 24
+_MOST_UNIONS: Final = 16
+NOT_ALL_COMBINE: Final = "Not all properties can be combined."
+
+
+class InputSchema(NamedTuple):
+    """The schema of a tool's input."""
+
+    schema: JsonObject
+    loose: bool
+    """Alternatives at the root were united: not every instance is meant."""
+
+
+def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
+    """Make the root of a function's parameters an object; everything below stays. Raises `InvalidRequest`."""
+    if parameters is None or parameters is True or parameters == {}:
+        return InputSchema({"type": "object", "properties": {}}, loose=False)
+    if not isinstance(parameters, dict):
+        raise _no_object(place)
+    root = _renamed(cast("JsonObject", parameters))
+    if isinstance(pointer := root.get("$ref"), str):
+        target = as_object(_find(root, pointer))
+        root = {**{key: root[key] for key in ("$defs",) if key in root}, **target}
+    root = {key: value for key, value in root.items() if key not in ("$schema", "$id")}
+    for branch in as_list(root.pop("allOf", None)):
+        root = _unite(root, as_object(branch))
+    alternatives = [as_object(branch) for key in ("anyOf", "oneOf") for branch in as_list(root.pop(key, None))]
+    alternatives = [branch for branch in alternatives if branch.get("type", "object") == "object"]
+    if alternatives:
+        root = _unite_alternatives(root, alternatives)
+    kind = root.get("type", "object")
+    if kind != "object" and "object" not in as_list(kind):
+        raise _no_object(place)
+    rest = {key: value for key, value in root.items() if key != "type"}
+    rest.setdefault("properties", {})
+    return InputSchema({"type": "object", **rest}, loose=bool(alternatives))
+
+
+def _no_object(place: Place) -> InvalidRequest:
+    message = f"The schema in '{place}' must describe an object."
+    return InvalidRequest(message, param=str(place), code="invalid_function_parameters")
+
+
+def _unite(one: JsonObject, other: JsonObject) -> JsonObject:
+    united = {**other, **one}
+    properties = {**member(other, "properties"), **member(one, "properties")}
+    required = list(dict.fromkeys([*as_list(one.get("required")), *as_list(other.get("required"))]))
+    if properties:
+        united["properties"] = properties
+    if required:
+        united["required"] = required
+    return united
+
+
+def _unite_alternatives(root: JsonObject, alternatives: list[JsonObject]) -> JsonObject:
+    properties = member(root, "properties")
+    for branch in alternatives:
+        properties = {**member(branch, "properties"), **properties}
+    common = [
+        name for name in as_list(alternatives[0].get("required")) if all(name in as_list(b.get("required")) for b in alternatives)
+    ]
+    required = list(dict.fromkeys([*as_list(root.get("required")), *common]))
+    united = {key: value for key, value in root.items() if key != "required"} | {"properties": _in_order(properties, alternatives)}
+    return {**united, "required": required} if required else united
+
+
+def _in_order(properties: JsonObject, alternatives: list[JsonObject]) -> JsonObject:
+    """Keep the order in which the alternatives name the properties: rendering must not depend on how they were merged."""
+    order = dict.fromkeys(name for branch in alternatives for name in member(branch, "properties"))
+    return {name: properties[name] for name in [*order, *(name for name in properties if name not in order)]}
+
+
+def _renamed(schema: JsonObject) -> JsonObject:
+    """Call definitions `$defs`, as later drafts do."""
+    if "definitions" not in schema:
+        return schema
+    text = codec.encode_text({key: value for key, value in schema.items() if key != "definitions"})
+    definitions = codec.encode_text({**as_object(schema["definitions"]), **member(schema, "$defs")})
+    renamed = as_object(codec.decode(text.replace('"#/definitions/', '"#/$defs/')))
+    return {**renamed, "$defs": codec.decode(definitions.replace('"#/definitions/', '"#/$defs/'))}
+
+
+def _find(root: JsonObject, pointer: str) -> JsonValue:
+    found: JsonValue = root
+    for step in pointer.removeprefix("#").strip("/").split("/"):
+        found = as_object(found).get(step.replace("~1", "/").replace("~0", "~")) if step else found
+    return found
+
+
+class NotExpressibleError(Exception):
+    """The schema says something that structured outputs cannot say."""
+
+
+def structured(schema: JsonObject) -> JsonObject:
+    """Rewrite a schema for `output_config.format`. Raises `NotExpressibleError`."""
+    return _Rewriter(_renamed(schema)).rewrite_root()
+
+
+def is_strict(schema: JsonObject) -> bool:
+    """Say whether a schema, unchanged, is within what structured outputs take."""
+    try:
+        return structured(schema) == schema
+    except NotExpressibleError:
+        return False
+
+
+class _Rewriter:
+    """Rewrites one document, in the order of its keys."""
+
+    def __init__(self, root: JsonObject) -> None:
+        self._root = root
+        self._nodes = 0
+        self._optional = 0
+        self._unions = 0
+
+    def rewrite_root(self) -> JsonObject:
+        """Rewrite the document; the root must be an object."""
+        root = self._root
+        if isinstance(pointer := root.get("$ref"), str):
+            root = {**as_object(_find(self._root, pointer)), "$defs": self._root.get("$defs", {})}
+        if root.get("type", "object") != "object" or "anyOf" in root or "oneOf" in root:
+            raise NotExpressibleError
+        rewritten = self._rewrite(root, 0)
+        definitions = member(self._root, "$defs")
+        if definitions and self._refers(rewritten):
+            self._refuse_recursion(definitions)
+            rewritten["$defs"] = {name: self._rewrite(schema, 0) for name, schema in definitions.items()}
+        if self._optional > _MOST_OPTIONAL or self._unions > _MOST_UNIONS:
+            raise NotExpressibleError
+        return rewritten
+
+    def _refers(self, schema: JsonObject) -> bool:
+        return '"$ref":' in codec.encode_text(schema)
+
+    def _refuse_recursion(self, definitions: JsonObject) -> None:
+        """Structured outputs know no recursion: peel off what refers to nothing left, until nothing is left or nothing goes."""
+        open_names = {
+            name: set(re.findall(r'"\$ref":"#/\$defs/([^"]+)"', codec.encode_text(schema))) for name, schema in definitions.items()
+        }
+        while open_names:
+            done = [name for name, targets in open_names.items() if not targets & open_names.keys()]
+            if not done:
+                raise NotExpressibleError
+            for name in done:
+                del open_names[name]
+
+    def _rewrite(self, schema: JsonValue, depth: int) -> JsonObject:
+        self._nodes += 1
+        if depth > DEEPEST or self._nodes > MOST_NODES or not isinstance(schema, dict):
+            raise NotExpressibleError
+        node = self._without_all_of(cast("JsonObject", schema))
+        if not _IMPOSSIBLE.isdisjoint(node):
+            raise NotExpressibleError
+        if isinstance(pointer := node.get("$ref"), str) and not pointer.startswith("#/$defs/"):
+            raise NotExpressibleError
+        rewritten: JsonObject = {}
+        notes: list[str] = []
+        for key, value in node.items():
+            if self._is_noted(key, value, node):
+                notes.append(f"{key}: {codec.encode_text(value)}")
+            elif key not in _SILENT:
+                rewritten[key] = self._member(key, value, depth)
+        if alternatives := [
+            *as_list(rewritten.get("anyOf")),
+            *(self._rewrite(one, depth + 1) for one in as_list(node.get("oneOf"))),
+        ]:
+            rewritten["anyOf"] = alternatives
+            self._unions += 1
+        self._close_object(node, rewritten)
+        if node.get("nullable") is True and isinstance(rewritten.get("type"), str):
+            rewritten["type"] = [rewritten["type"], "null"]
+        self._unions += isinstance(rewritten.get("type"), list)
+        if notes:
+            text = "{" + ", ".join(notes) + "}"
+            rewritten["description"] = f"{rewritten['description']}\n\n{text}" if rewritten.get("description") else text
+        return rewritten
+
+    def _without_all_of(self, node: JsonObject) -> JsonObject:
+        members = [as_object(one) for one in as_list(node.get("allOf"))]
+        if not members:
+            return node
+        rest = {key: value for key, value in node.items() if key != "allOf"}
+        if len(members) == 1 and "$ref" in members[0] and not rest.keys() - {"description", "default", "title"}:
+            return {**members[0], **rest}
+        if any("$ref" in one or one.get("type", "object") != "object" for one in members):
+            raise NotExpressibleError
+        for one in members:
+            rest = _unite(rest, one)
+        return rest
+
+    def _is_noted(self, key: str, value: JsonValue, node: JsonObject) -> bool:
+        if key in _NOTED and not (key == "uniqueItems" and value is False):
+            return True
+        if key == "minItems":
+            return not isinstance(value, int) or value > 1
+        if key == "pattern":
+            return not isinstance(value, str) or _LOOKAROUND.search(value) is not None
+        del node
+        return key == "format" and value not in _FORMATS
+
+    def _member(self, key: str, value: JsonValue, depth: int) -> JsonValue:
+        if key == "properties":
+            return {name: self._rewrite(schema, depth + 1) for name, schema in as_object(value).items()}
+        if key == "items":
+            return self._rewrite(value, depth + 1)
+        if key == "anyOf":
+            return [self._rewrite(one, depth + 1) for one in as_list(value)]
+        if key == "enum" and any(isinstance(one, dict | list) for one in as_list(value)):
+            raise NotExpressibleError
+        if key == "const" and isinstance(value, dict | list):
+            raise NotExpressibleError
+        return value
+
+    def _close_object(self, node: JsonObject, rewritten: JsonObject) -> None:
+        is_object = rewritten.get("type") == "object" or "object" in as_list(rewritten.get("type")) or "properties" in rewritten
+        if not is_object:
+            return
+        others = node.get("additionalProperties")
+        if others not in (None, False) and not rewritten.get("properties"):
+            raise NotExpressibleError
+        rewritten.setdefault("type", "object")
+        rewritten["additionalProperties"] = False
+        required = as_list(rewritten.get("required"))
+        self._optional += sum(name not in required for name in as_object(rewritten.get("properties")))

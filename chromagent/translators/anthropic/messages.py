@@ -1,0 +1,394 @@
+"""Messages → system text and turns. Hides whose turn it is, where results belong, and what may stand between a call and its result.
+
+Source: wire-anthropic §2.3. Rendering is append-only: what a message becomes never depends on later ones, except the answer to a
+call.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from chromagent import codec
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.errors import InvalidRequest
+from chromagent.schema import reading
+from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators import sealing
+from chromagent.translators.anthropic import caching, constants, media, thinking
+from chromagent.translators.anthropic.media import MediaReader
+from chromagent.translators.anthropic.names import IdMap, NameMap
+from chromagent.translators.anthropic.thinking import Remembered
+from chromagent.translators.anthropic.wire import Block
+from chromagent.translators.lenient import members, text
+from chromagent.translators.protocol import Call
+
+_ANSWERS: Final = ("tool", "function")
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message of Anthropic's. Results of a user turn come before everything else."""
+
+    role: str
+    index: int
+    """Index of the first message that it comes from."""
+    blocks: list[Block] = field(default_factory=list[Block])
+    results: list[Block] = field(default_factory=list[Block])
+    calls: dict[str, str] = field(default_factory=dict[str, str])
+    """Of an assistant turn: the client's ids of its calls, and those that are sent."""
+    legacy: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Ids of deprecated calls by name, those without a result yet."""
+    remembered: Remembered | None = None
+    """Thinking that the gateway kept, as the client brought none."""
+
+    @property
+    def content(self) -> list[Block]:
+        """All blocks in the order that Anthropic wants."""
+        return self.results + self.blocks
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What a request says, in Anthropic's terms."""
+
+    system: list[Block]
+    turns: list[Turn]
+
+
+@dataclass(slots=True)
+class _Item:
+    index: int
+    role: str
+    message: JsonObject
+
+    @property
+    def place(self) -> Place:
+        return Place(("messages", self.index), dotted=True)
+
+
+class ConversationReader:
+    """Reads the messages of one request. Raises `InvalidRequest` with the place at fault."""
+
+    def __init__(
+        self, call: Call, reader: MediaReader, names: NameMap, *, family: str, system_messages: bool, repair: bool
+    ) -> None:
+        self._call = call
+        self._media = reader
+        self._names = names
+        self._family = family
+        self._system_messages = system_messages
+        self._repair = repair
+        self._ids = IdMap()
+        self._turns: list[Turn] = []
+        self._asking: Turn | None = None
+        self._nobody_spoke = True
+
+    def read(self) -> Conversation:
+        """Read all messages."""
+        items = _behind_results(self._items())
+        first = next((position for position, item in enumerate(items) if item.role != "system"), len(items))
+        system = [block for item in items[:first] for block in self._texts(item)]
+        self._nobody_spoke = first == len(items)
+        items = items[first:]
+        for position, item in enumerate(items):
+            if item.role == "system":
+                self._read_system(items, position)
+            elif item.role == "user":
+                self._add_user(self._user_blocks(item), item.index)
+            elif item.role == "assistant":
+                self._read_assistant(item)
+            else:
+                self._read_answer(item)
+        self._check_answers()
+        return self._begun(system)
+
+    def _items(self) -> list[_Item]:
+        items: list[_Item] = []
+        for index, message in enumerate(self._call.request["messages"]):
+            place = Place(("messages", index), dotted=True)
+            role = reading.required(message, "role", reading.text, place)
+            role = "system" if role == "developer" else role
+            if role not in ("system", "user", "assistant", *_ANSWERS):
+                raise wrong_value(place.at("role"), f"'{role[:50]}' is not a role.")
+            items.append(_Item(index, role, message))
+        return items
+
+    def _begun(self, system: list[Block]) -> Conversation:
+        """Make the conversation begin with the user, as it must (§2.3.2, rules 5 and 6)."""
+        turns = self._turns
+        if not turns and self._nobody_spoke and system:
+            turns.append(Turn("user", 0, [system.pop()]))
+        elif not turns and self._nobody_spoke:
+            raise InvalidRequest("'messages' must hold a text.", param="messages")
+        elif not turns:
+            turns.append(Turn("user", 0, [{"type": "text", "text": constants.EMPTY}]))
+        elif turns[0].role == "assistant":
+            turns.insert(0, Turn("user", 0, [{"type": "text", "text": constants.START}]))
+        return Conversation(system, turns)
+
+    def _turn(self, role: str, index: int) -> Turn:
+        if not self._turns or self._turns[-1].role != role:
+            self._turns.append(Turn(role, index))
+        return self._turns[-1]
+
+    def _add_user(self, blocks: list[Block], index: int) -> None:
+        if blocks:
+            self._turn("user", index).blocks += blocks
+
+    def _read_system(self, items: Sequence[_Item], position: int) -> None:
+        """A system message within the conversation stays where it is: hoisting it would rewrite the beginning of the prompt."""
+        blocks = self._texts(items[position])
+        if not blocks:
+            return
+        others = [item for item in items[position + 1 :] if item.role != "system"]
+        ends_turn = bool(self._turns) and self._turns[-1].role in ("user", "system")
+        if self._system_messages and ends_turn and (not others or others[0].role == "assistant"):
+            self._turn("system", items[position].index).blocks += blocks
+            return
+        for block in blocks:
+            block["text"] = f"{constants.SYSTEM_OPEN}{block.get('text', '')}{constants.SYSTEM_CLOSE}"
+        self._add_user(blocks, items[position].index)
+
+    def _texts(self, item: _Item) -> list[Block]:
+        here = item.place.at("content")
+        blocks: list[Block] = []
+        for position, part in enumerate(reading.parts(item.message.get("content"), here)):
+            if part["type"] != "text":
+                raise wrong_value(here, "A system message may hold text only.")
+            self._add_text(blocks, part, here.at(position))
+        return _marked_last(blocks, item.message)
+
+    def _user_blocks(self, item: _Item) -> list[Block]:
+        here = item.place.at("content")
+        parts = reading.parts(item.message.get("content"), here)
+        return _marked_last(self._blocks(parts, here), item.message)
+
+    def _blocks(self, parts: Iterable[JsonObject], place: Place) -> list[Block]:
+        blocks: list[Block] = []
+        for position, part in enumerate(parts):
+            self._add_part(blocks, part, place.at(position))
+        return blocks
+
+    def _add_part(self, blocks: list[Block], part: JsonObject, place: Place) -> None:
+        kind = part["type"]
+        if kind == "text":
+            self._add_text(blocks, part, place)
+            return
+        if kind == "image_url":
+            block = self._media.read_image(part, place)
+        elif kind == "file":
+            block = self._media.read_file(part, place)
+        else:
+            raise media.unsupported(kind, place)
+        _add_marked(blocks, block, part)
+
+    def _add_text(self, blocks: list[Block], part: JsonObject, place: Place, name: str = "text") -> None:
+        """Add a text block, unless it is blank: Anthropic refuses those. Its mark then moves to what stands before."""
+        content = reading.required(part, name, reading.text, place)
+        _add_marked(blocks, {"type": "text", "text": content} if content.strip() else None, part)
+
+    def _read_assistant(self, item: _Item) -> None:
+        spoken = self._spoken(item)
+        calls, turn_calls, legacy = self._calls(item)
+        blocks = self._with_verbatim(item.message, calls) or [*self._thinking(item.message), *spoken, *calls]
+        if not blocks:
+            return
+        if not self._turns or self._turns[-1].role != "assistant":
+            self._check_answers()
+        turn = self._turn("assistant", item.index)
+        remembered = self._remembered(item.message) if not turn.blocks and not _thinks(blocks) else None
+        turn.blocks += _marked_last(blocks, item.message)
+        turn.calls |= turn_calls
+        for name, identifiers in legacy.items():
+            turn.legacy.setdefault(name, []).extend(identifiers)
+        turn.remembered = remembered or turn.remembered
+        self._asking = turn
+
+    def _spoken(self, item: _Item) -> list[Block]:
+        here = item.place.at("content")
+        blocks: list[Block] = []
+        for position, part in enumerate(reading.parts(item.message.get("content"), here)):
+            kind = part["type"]
+            if kind in ("text", "refusal"):
+                self._add_text(blocks, part, here.at(position), kind)
+            elif kind not in thinking.KINDS:
+                raise wrong_value(here.at(position, "type"), "An assistant message may hold text only.")
+        refusal = item.message.get("refusal")
+        if not blocks and isinstance(refusal, str) and refusal.strip():
+            blocks.append({"type": "text", "text": refusal})
+        return blocks
+
+    def _thinking(self, message: JsonObject) -> list[Block]:
+        if blocks := thinking.carried(message):
+            return blocks
+        for call in members(message, "tool_calls"):
+            identifier = call.get("id")
+            sealed = sealing.unseal(identifier, "claude").payload if isinstance(identifier, str) else None
+            if sealed is not None and (blocks := thinking.unpack(sealed)):
+                return blocks
+        return []
+
+    def _remembered(self, message: JsonObject) -> Remembered | None:
+        identifier = next((text(call, "id") for call in members(message, "tool_calls")), "")
+        return thinking.recall(self._call.memory.get(sealing.unseal(identifier, "claude").plain), self._family)
+
+    def _with_verbatim(self, message: JsonObject, calls: list[Block]) -> list[Block]:
+        """Return the content as Claude wrote it, with calls under the ids of this request."""
+        waiting = iter(calls)
+        return [
+            next(waiting) if block.get("type") == "tool_use" else block
+            for block in thinking.verbatim(message)
+            if block.get("type") != "text" or block.get("text", "").strip()
+        ]
+
+    def _calls(self, item: _Item) -> tuple[list[Block], dict[str, str], dict[str, list[str]]]:
+        blocks: list[Block] = []
+        ids: dict[str, str] = {}
+        legacy: dict[str, list[str]] = {}
+        for position, given in enumerate(reading.optional(item.message, "tool_calls", reading.array, item.place) or []):
+            here = item.place.at("tool_calls", position)
+            call = reading.mapping(given, here)
+            plain = sealing.unseal(reading.required(call, "id", reading.text, here), "claude").plain
+            if not plain:
+                raise wrong_value(here.at("id"), "A tool call needs an id.")
+            if plain in ids:
+                raise wrong_value(here.at("id"), f"Two calls of one message have the id '{plain[:64]}'.")
+            ids[plain] = self._ids.claim(plain)
+            name, arguments = _read_call(call, here)
+            _add_marked(blocks, self._tool_use(ids[plain], name, arguments), call)
+        if (call := reading.optional(item.message, "function_call", reading.mapping, item.place)) is not None:
+            name = reading.required(call, "name", reading.text, item.place.at("function_call"))
+            plain = f"call_fc_{item.index}"
+            ids[plain] = self._ids.claim(plain)
+            legacy.setdefault(name, []).append(plain)
+            blocks.append(self._tool_use(ids[plain], name, read_arguments(call.get("arguments"))))
+        return blocks, ids, legacy
+
+    def _tool_use(self, identifier: str, name: str, arguments: JsonObject) -> Block:
+        return {"type": "tool_use", "id": identifier, "name": self._names.there(name), "input": arguments}
+
+    def _read_answer(self, item: _Item) -> None:
+        identifier, place = self._answered(item)
+        asking = self._asking
+        if asking is None or identifier not in asking.calls:
+            message = "A message with role 'tool' must answer a 'tool_calls' id of the assistant message before it."
+            raise wrong_value(place, message)
+        turn = self._turn("user", item.index)
+        sent = asking.calls[identifier]
+        if any(block.get("tool_use_id") == sent for block in turn.results):
+            return  # the first answer counts
+        turn.results.append(self._result(item, sent))
+
+    def _answered(self, item: _Item) -> tuple[str, Place]:
+        if item.role == "tool":
+            identifier = reading.required(item.message, "tool_call_id", reading.text, item.place)
+            return sealing.unseal(identifier, "claude").plain, item.place.at("tool_call_id")
+        name = reading.required(item.message, "name", reading.text, item.place)
+        waiting = self._asking.legacy.get(name) if self._asking is not None else None
+        return (waiting.pop(0) if waiting else "", item.place.at("name"))
+
+    def _result(self, item: _Item, identifier: str) -> Block:
+        result: Block = {"type": "tool_result", "tool_use_id": identifier}
+        content = item.message.get("content")
+        if isinstance(content, str):
+            if content.strip():
+                result["content"] = content
+        elif blocks := self._blocks(reading.parts(content, item.place.at("content")), item.place.at("content")):
+            result["content"] = blocks
+        if item.message.get("is_error") is True:
+            result["is_error"] = True
+        if (mark := caching.read_mark(item.message)) is not None:
+            result["cache_control"] = mark
+        return result
+
+    def _check_answers(self) -> None:
+        """Every call of the last assistant turn has its result, before anything else is said."""
+        asking = self._asking
+        if asking is None or not asking.calls:
+            return
+        following = self._turns[self._turns.index(asking) + 1 :]
+        answered = {block.get("tool_use_id") for turn in following for block in turn.results}
+        missing = [name for name, sent in asking.calls.items() if sent not in answered]
+        if not missing:
+            return
+        if not self._repair:
+            raise wrong_value(
+                Place(("messages", asking.index), dotted=True),
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
+                f"Missing: {', '.join(missing)[:500]}.",
+            )
+        turn = following[0] if following and following[0].role == "user" else self._turn("user", asking.index)
+        for name in missing:
+            result: Block = {
+                "type": "tool_result",
+                "tool_use_id": asking.calls[name],
+                "content": constants.NO_RESULT,
+                "is_error": True,
+            }
+            turn.results.append(result)
+
+
+def _behind_results(items: list[_Item]) -> list[_Item]:
+    """Move system messages that stand between a call and its results behind the last of these (§2.3.1)."""
+    ordered: list[_Item] = []
+    position = 0
+    while position < len(items):
+        item = items[position]
+        ordered.append(item)
+        position += 1
+        if item.role != "assistant" or not (item.message.get("tool_calls") or item.message.get("function_call")):
+            continue
+        end = next((later for later in range(position, len(items)) if items[later].role == "assistant"), len(items))
+        span = items[position:end]
+        last = max((index for index, one in enumerate(span) if one.role in _ANSWERS), default=-1)
+        before = span[: last + 1]
+        ordered += [one for one in before if one.role != "system"]
+        ordered += [one for one in before if one.role == "system"]
+        ordered += span[last + 1 :]
+        position = end
+    return ordered
+
+
+def _add_marked(blocks: list[Block], block: Block | None, source: JsonObject) -> None:
+    mark = caching.read_mark(source)
+    if block is not None:
+        blocks.append(block)
+    if mark is not None and blocks:
+        blocks[-1]["cache_control"] = mark
+
+
+def _marked_last(blocks: list[Block], message: JsonObject) -> list[Block]:
+    """Put the mark of a whole message on its last block; thinking blocks never carry one."""
+    mark = caching.read_mark(message)
+    if mark is not None and blocks and blocks[-1].get("type") not in thinking.KINDS:
+        blocks[-1].setdefault("cache_control", mark)
+    return blocks
+
+
+def _thinks(blocks: Iterable[Block]) -> bool:
+    return any(block.get("type") in thinking.KINDS for block in blocks)
+
+
+def _read_call(call: JsonObject, place: Place) -> tuple[str, JsonObject]:
+    if call.get("type") == "custom" or "custom" in call:
+        custom = reading.required(call, "custom", reading.mapping, place)
+        given = reading.optional(custom, "input", reading.text, place.at("custom")) or ""
+        return reading.required(custom, "name", reading.text, place.at("custom")), {"input": given}
+    function = reading.required(call, "function", reading.mapping, place)
+    return reading.required(function, "name", reading.text, place.at("function")), read_arguments(function.get("arguments"))
+
+
+def read_arguments(value: JsonValue) -> JsonObject:
+    """Read arguments of history: an object always, whatever the model once wrote (§2.3.4)."""
+    if value is None or isinstance(value, dict):
+        return cast("JsonObject", value) or {}
+    written = str(value)
+    if not written.strip():
+        return {}
+    try:
+        document = codec.decode(written)
+    except codec.MalformedJson:
+        return {"INVALID_JSON": written}
+    if document is None:
+        return {}
+    return cast("JsonObject", document) if isinstance(document, dict) else {"INVALID_JSON": written}

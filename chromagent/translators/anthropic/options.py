@@ -1,0 +1,36 @@
+"""The switches of this wire format, as an owner sets them in `backends.<name>.options` (docs/options.md). Defaults are safe."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicOptions:
+    """How to speak to Claude, and what to make of its answers."""
+
+    version: Literal["vertex-2023-10-16", "2026-10-21"] = "vertex-2023-10-16"
+    """`anthropic_version` of the body. The newer one refuses sampling parameters on every model."""
+    beta_transport: Literal["header", "body", "both"] = "header"
+    """Where betas are named."""
+    allowed_betas: tuple[str, ...] = ()
+    """Betas that clients may ask for, beyond those known to work on Vertex AI."""
+    media_fetch: bool = True
+    """Fetch remote images and documents (Vertex AI takes no URLs); off makes them a 400."""
+    repair_missing_tool_results: bool = False
+    """Make up an error result for a call without one, instead of a 400."""
+    forced_tool_unsupported: Literal["instruct", "reject"] = "instruct"
+    """On models that cannot be forced to call a tool: ask in words, or refuse the request."""
+    reasoning_display: Literal["summarized", "omitted"] = "summarized"
+    """What adaptive models show of their thinking."""
+    cache_policy: Literal["auto", "always", "never"] = "auto"
+    """When the prompt is cached without the client's asking."""
+    max_n: int = 8
+    """Most choices of one request; each is an upstream call of its own."""
+    thinking_binding: Literal["retry", "drop_block"] = "retry"
+    """Signatures that no longer fit: try again without them, or let the upstream drop them (a beta)."""
+    pause_turns: int = 5
+    """How often an answer that pauses for server tools is continued."""
+    native_tools: tuple[str, ...] = ()
+    """Types of Anthropic's own tools to pass on, beyond the known ones."""
+    tool_call_ids: Literal["plain", "sealed"] = "plain"
+    """`sealed` puts thinking blocks into the ids of calls, for clients that keep nothing else."""

@@ -1,0 +1,145 @@
+"""Thinking blocks between requests. Hides where clients bring them back and how they are kept for those that do not.
+
+Source: wire-anthropic §2.9. A block counts by its signature; newer models bind that to everything before it, so blocks are restored
+only into the conversation that they come from.
+"""
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Sequence
+from typing import Final, TypedDict, cast
+
+from chromagent import codec
+from chromagent.codec import JsonObject, JsonValue
+from chromagent.translators.anthropic.wire import Block
+from chromagent.translators.lenient import as_list, as_object, count, members, text
+
+_LARGEST_SEALED: Final = 1 << 20
+_VERBATIM: Final = frozenset(
+    {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result", "tool_search_tool_result"}
+)
+KINDS: Final = ("thinking", "redacted_thinking")
+
+
+class Remembered(TypedDict):
+    """Blocks kept by the id of the first call of their turn."""
+
+    blocks: list[Block]
+    prefix: str
+    family: str
+
+
+def carried(message: JsonObject) -> list[Block]:
+    """Find the blocks that a client brings back on an assistant message: the first carrier that has any."""
+    for found in (members(message, "thinking_blocks"), _of_parts(message), _of_details(message)):
+        if blocks := [block for block in map(_block, found) if block is not None]:
+            return blocks
+    return []
+
+
+def verbatim(message: JsonObject) -> list[Block]:
+    """Return the whole content as Claude wrote it, if the client brings it back and it fits the rest of the message."""
+    content = members(message, "anthropic_content")
+    if not content or any(block.get("type") not in _VERBATIM for block in content):
+        return []
+    called = [block.get("id") for block in content if block.get("type") == "tool_use"]
+    if called != [call.get("id") for call in members(message, "tool_calls")]:
+        return []
+    if joined_text(content) != text_of(message.get("content")):
+        return []
+    return [cast("Block", {name: value for name, value in block.items() if name != "index"}) for block in content]
+
+
+def joined_text(content: Sequence[JsonObject]) -> str:
+    """Join text blocks as answers show them: apart where something else stood between them (wire-anthropic §3.2)."""
+    joined, apart = "", False
+    for block in content:
+        if block.get("type") != "text":
+            apart = True
+            continue
+        piece = text(block, "text")
+        if needs_separator(joined, piece, apart=apart):
+            joined += "\n\n"
+        joined += piece
+        apart = False if piece else apart
+    return joined
+
+
+def needs_separator(before: str, piece: str, *, apart: bool) -> bool:
+    """Say whether two texts would run into each other."""
+    return bool(before and piece and apart and not before[-1].isspace() and not piece[0].isspace())
+
+
+def text_of(content: JsonValue) -> str:
+    """Return the text of message content."""
+    if isinstance(content, str):
+        return content
+    return "".join(text(as_object(part), "text") for part in as_list(content))
+
+
+def _of_parts(message: JsonObject) -> list[JsonObject]:
+    return [part for part in members(message, "content") if part.get("type") in KINDS]
+
+
+def _of_details(message: JsonObject) -> list[JsonObject]:
+    """Read OpenRouter's `reasoning_details`."""
+    details = members(message, "reasoning_details")
+    details.sort(key=lambda detail: count(detail, "index"))
+    found: list[JsonObject] = []
+    for detail in details:
+        if detail.get("type") == "reasoning.text":
+            found.append({"type": "thinking", "thinking": text(detail, "text"), "signature": detail.get("signature")})
+        elif detail.get("type") == "reasoning.encrypted":
+            found.append({"type": "redacted_thinking", "data": detail.get("data")})
+    return found
+
+
+def _block(given: JsonObject) -> Block | None:
+    """Take the members that Anthropic knows; a block without its signature is worth nothing."""
+    if given.get("type") == "thinking" and (signature := text(given, "signature")):
+        return {"type": "thinking", "thinking": text(given, "thinking"), "signature": signature}
+    if given.get("type") == "redacted_thinking" and (data := text(given, "data")):
+        return {"type": "redacted_thinking", "data": data}
+    return None
+
+
+def pack(blocks: Sequence[Block]) -> str:
+    """Make a payload for a sealed id."""
+    return base64.b64encode(zlib.compress(codec.encode(list(blocks)), 9)).decode()
+
+
+def unpack(payload: str) -> list[Block]:
+    """Read a payload of a sealed id; nothing if somebody changed it."""
+    try:
+        content = zlib.decompressobj().decompress(base64.b64decode(payload), _LARGEST_SEALED)
+        found = codec.decode(content)
+    except (binascii.Error, zlib.error, codec.MalformedJson):
+        return []
+    return [block for block in map(_block, map(as_object, as_list(found))) if block is not None]
+
+
+def recall(value: object, family: str) -> Remembered | None:
+    """Read what memory holds for a call, if it came from this family of models."""
+    known = cast("Remembered", value) if isinstance(value, dict) and "blocks" in value else None
+    return known if known is not None and known["family"] == family else None
+
+
+class PrefixHash:
+    """Digest of everything before a turn, marks of the cache left out. Turns are added in order."""
+
+    def __init__(self, system: JsonValue, tools: JsonValue) -> None:
+        self._hash = hashlib.sha256(codec.encode([_unmarked(system), _unmarked(tools)]))
+
+    def add(self, role: str, content: Sequence[Block]) -> None:
+        """Take one turn."""
+        self._hash.update(codec.encode([role, _unmarked(list(content))]))
+
+    def digest(self) -> str:
+        """Return the digest so far."""
+        return self._hash.hexdigest()
+
+
+def _unmarked(holders: JsonValue) -> JsonValue:
+    return [{name: value for name, value in as_object(one).items() if name != "cache_control"} for one in as_list(holders)]
