@@ -1,6 +1,7 @@
 """The whole thing as a client meets it: functions-framework on a loopback port, the simulated Vertex behind it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def gateway(simulation: Server, client_key: tuple[str, dict[str, object]], logs:
     _, record = client_key
     backend = {"base_url": simulation.url, "auth": "none", "project": "test-project"}
     document = logs / "keys.json"
-    document.write_text(__import__("json").dumps({"keys": [record]}))
+    document.write_text(json.dumps({"keys": [record]}))
     configuration = {
         "client_keys": f"file:{document}",
         "backends": {
@@ -51,5 +52,6 @@ def client(gateway: Server, client_key: tuple[str, dict[str, object]]) -> Iterat
 
 
 @pytest.fixture
-def async_client(gateway: Server, client_key: tuple[str, dict[str, object]]) -> AsyncOpenAI:
-    return AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=client_key[0], max_retries=0)
+async def async_client(gateway: Server, client_key: tuple[str, dict[str, object]]) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=client_key[0], max_retries=0) as client:
+        yield client

@@ -378,7 +378,7 @@ class AnswerReader:
                 continue
             cited = {
                 "start_index": block.begins,
-                "end_index": self._length,
+                "end_index": self._length - 1,
                 "title": lenient.text(citation, "title"),
                 "url": url,
             }
