@@ -23,6 +23,7 @@ class Recording:
     stream: bool
     status: int
     framing: str
+    covers: tuple[str, ...]
     folder: Path = field(repr=False)
 
     @property
@@ -73,6 +74,7 @@ def load(provider: str | None = None) -> list[Recording]:
             row["stream"],
             row["status"],
             row["framing"],
+            tuple(row["covers"]),
             folder / row["case"],
         )
         for row in rows

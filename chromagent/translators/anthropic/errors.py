@@ -154,7 +154,9 @@ def _bad_request(message: str, error: JsonObject, google: GoogleError | None) ->
         if re.search(pattern, message, re.IGNORECASE | re.DOTALL):
             return InvalidRequest(message, code=code, param=param)
     detail = lenient.text(lenient.member(error, "details"), "error_code")
-    return InvalidRequest(message, code=detail if _IDENTIFIER.fullmatch(detail) else None)
+    made = InvalidRequest(message)
+    made.code = detail if _IDENTIFIER.fullmatch(detail) else None  # Anthropic does not say which field, so neither do we
+    return made
 
 
 def _is_daily(google: GoogleError) -> bool:

@@ -84,6 +84,7 @@ _MESSAGES: Final = (
     (r"max_?output_?tokens", "invalid_value", "max_completion_tokens"),
     (r"cannot fetch content from the provided url|unable to process input image", "invalid_image_url", "messages"),
     (r"unsupported mime type", "invalid_value", "messages"),
+    (r"thinking.?(level|budget)", "invalid_value", "reasoning_effort"),
     (r"user location is not supported", "unsupported_country_region_territory", None),
 )
 _PATH: Final = re.compile(
