@@ -122,6 +122,8 @@ def read_anthropic(documents: Sequence[dict[str, Any]]) -> Expected:
         elif kind == "message_delta":
             reason = document["delta"].get("stop_reason") or reason
             usage |= {name: value for name, value in document.get("usage", {}).items() if value is not None}
+        elif kind == "message_stop":
+            break
     return _anthropic(list(blocks.values()), usage, reason)
 
 

@@ -130,7 +130,7 @@ class AnswerReader:
     def read(self, event: JsonObject) -> list[Delta]:
         """Read one event. Raises `UpstreamInvalidResponse` for one that makes no sense."""
         reader = self._events.get(lenient.text(event, "type"))
-        if reader is None:  # ping, vertex_event, what is not known yet
+        if reader is None or self.ended:  # ping, vertex_event, what is not known yet; nothing belongs to an answer that ended
             return []
         if not self._started and reader not in (self._start_message,):
             raise UpstreamInvalidResponse("The model provider's stream has no beginning.")
