@@ -16,7 +16,7 @@ run: $(READY)  ## Serve the gateway on this machine (PORT=8080), simulated Verte
 	@exec $(BIN)/chromagent run $(ARGS)
 
 test: $(READY) lint  ## Lint, types, floors and all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto $(ARGS)
 
 check: test  ## The same, under the name that pre-commit and habits expect
 
