@@ -31,6 +31,8 @@ _HOP_BY_HOP: Final = frozenset(
         "host",
     }
 )
+_OWN: Final = _HOP_BY_HOP | {"date", "server"}
+"""What a reply gets from whoever sends it on."""
 
 
 class Rejection(Exception):
@@ -135,7 +137,7 @@ class LocalGateway:
             await asyncio.shield(answer.aclose())
 
     async def _relay(self, answer: httpx.Response, reply: Reply) -> None:
-        reply.headers |= {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
+        reply.headers |= {name: value for name, value in answer.headers.items() if name not in _OWN}
         content_type = answer.headers.get("content-type", "")
         if self._settings.buffer:
             body = b"".join([piece async for piece in answer.aiter_raw()])

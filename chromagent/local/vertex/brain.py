@@ -205,7 +205,9 @@ def _words(text: str) -> list[str]:
 
 def _fill(tool: Tool, text: str) -> list[Call]:
     """Make one call, or one for each thing that the text names."""
-    names, numbers = _named(text), [_number(digits) for digits in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    own = {*_words(tool.name.replace("_", " ")), *_words(tool.description)}
+    names = [name for name in _named(text) if name.lower() not in own]
+    numbers = [_number(digits) for digits in re.findall(r"-?\d+(?:\.\d+)?", text)]
     properties: JsonObject = tool.schema.get("properties", {})
     free = [name for name, schema in properties.items() if schema.get("type") in ("string", "STRING") and not schema.get("enum")]
     several = len(names) if len(free) == 1 and len(names) > 1 else 1
