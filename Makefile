@@ -25,6 +25,7 @@ lint: $(READY)  ## Format check, lint, types, floors
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(BIN)/python tools/docs.py --check
 
 format: $(READY)  ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
@@ -32,6 +33,9 @@ format: $(READY)  ## Format and fix what can be fixed
 
 bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip
 	@$(BIN)/python tools/bundle.py
+
+docs: $(READY)  ## Write the tables of the documentation from the code
+	@$(BIN)/python tools/docs.py
 
 lock: $(READY)  ## Renew uv.lock
 	@$(BIN)/uv lock --upgrade
@@ -54,4 +58,4 @@ else
 endif
 	@touch $(READY)
 
-.PHONY: help run test check lint format bundle lock setup clean
+.PHONY: help run test check lint format bundle docs lock setup clean

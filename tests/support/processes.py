@@ -42,12 +42,12 @@ class Server:
 
 
 @contextmanager
-def running(command: list[str], port: int, health: str, log: Path, **environment: str) -> Iterator[Server]:
+def running(command: list[str], port: int, health: str, log: Path, *, folder: Path = ROOT, **environment: str) -> Iterator[Server]:
     """Run a command until its address answers; end it afterwards."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env=clean_environment() | environment,
             stdout=output,
             stderr=subprocess.STDOUT,

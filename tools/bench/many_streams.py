@@ -1,7 +1,7 @@
 """Many streams at once through one process: do all end well, how late is a first chunk, and does the memory come back?
 
-`python tools/bench/many_streams.py --streams 200`. The upstream writes into its first event when it sent it; clocks are those of one
-machine. Everything stays on loopback; figures go to standard output, nothing is judged here.
+`python tools/bench/many_streams.py --streams 200`. The upstream writes into its first event when it sent it; both clocks are this
+machine's. Everything stays on loopback; figures go to standard output, nothing is judged here.
 """
 
 import argparse
@@ -37,9 +37,10 @@ async def serve_upstream(port: int) -> None:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
                 for number in range(EVENTS):
                     text = f"{time.time():.6f} " if number == 0 else "word "
-                    event = {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}], "responseId": "r"}
+                    candidate: dict[str, object] = {"content": {"role": "model", "parts": [{"text": text}]}}
                     if number == EVENTS - 1:
-                        event["candidates"][0]["finishReason"] = "STOP"
+                        candidate["finishReason"] = "STOP"
+                    event = {"candidates": [candidate], "responseId": "r"}
                     data = f"data: {json.dumps(event)}\r\n\r\n".encode()
                     writer.write(b"%x\r\n%b\r\n" % (len(data), data))
                     await writer.drain()
@@ -94,7 +95,8 @@ def measure(streams: int, ramp: float, log: Path) -> None:
                 late = sorted(one for one, _ in results)
                 good = sum(ended for _, ended in results)
                 print(
-                    f"round {number + 1}: {good}/{streams} ended well; first chunk late by median {statistics.median(late) * 1000:.1f} ms, "
+                    f"round {number + 1}: {good}/{streams} ended well; "
+                    f"first chunk late by median {statistics.median(late) * 1000:.1f} ms, "
                     f"p99 {late[int(len(late) * 0.99) - 1] * 1000:.1f} ms, max {late[-1] * 1000:.1f} ms; "
                     f"memory {(gateway.resident_bytes() - before) / 1e6:+.1f} MB"
                 )

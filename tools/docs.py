@@ -1,0 +1,105 @@
+"""Write the tables of the documentation from the code: `make docs`. With `--check`, only say what is out of date.
+
+Switches come from the dataclasses of the wire formats, parameters from their tables, errors from their tree, failures on request
+from the simulation. Text around the tables is written by hand in the pages themselves, outside the marks.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from chromagent import errors  # noqa: E402 - after the path
+from chromagent.local.vertex.scenarios import SCENARIOS  # noqa: E402
+from chromagent.translators.anthropic import parameters as claude  # noqa: E402
+from chromagent.translators.anthropic import profiles as claude_profiles  # noqa: E402
+from chromagent.translators.gemini import parameters as gemini  # noqa: E402
+from chromagent.translators.gemini import profiles as gemini_profiles  # noqa: E402
+from chromagent.translators.parameters import ParameterTable  # noqa: E402
+
+Profile = TypeVar("Profile")
+GEMINI_MODELS = ("gemini-2.5-flash", "gemini-3.5-flash", "gemini-3.8-flash", "gemini-4-argon")
+CLAUDE_MODELS = ("claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-opus-5-5")
+
+
+def switches(package: str) -> Iterator[str]:
+    """List the fields of an options dataclass with their values, defaults and docstrings."""
+    tree = ast.parse((ROOT / "chromagent" / "translators" / package / "options.py").read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
+    yield "| switch | values | default | meaning |"
+    yield "|---|---|---|---|"
+    for node, following in pairwise(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            kind = ast.unparse(node.annotation)
+            values = " · ".join(re.findall(r"'([^']+)'", kind)) or kind.partition("[")[0]
+            default = ast.unparse(node.value) if node.value is not None else ""
+            default = "empty" if "field(" in default or default in ("()", "''") else default.strip("'")
+            yield f"| `{ast.unparse(node.target)}` | {values} | `{default}` | {' '.join(str(following.value.value).split())} |"
+
+
+def parameters(table: ParameterTable[Profile], profiles: dict[str, Profile]) -> Iterator[str]:
+    """List every field of the request with what becomes of it on some models."""
+    yield f"| field | {' | '.join(profiles)} | why |"
+    yield f"|---|{'---|' * len(profiles)}---|"
+    for name, row in table.rows.items():
+        told = [row.dispose(profile) for profile in profiles.values()]
+        yield f"| `{name}` | {' | '.join(told)} | {row.reason if set(told) != {'mapped'} else ''} |"
+
+
+def error_rows() -> Iterator[str]:
+    """List every error that a client can see."""
+    yield "| case | status | type | code | x-should-retry |"
+    yield "|---|---|---|---|---|"
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.GatewayError) and kind.when:
+            retry = "" if kind.should_retry is None else str(kind.should_retry).lower()
+            yield f"| {kind.when} | {kind.status} | `{kind.type}` | `{kind.default_code}` | {retry} |"
+
+
+def scenario_rows() -> Iterator[str]:
+    """List every failure on request."""
+    yield "| in the last message | what happens |"
+    yield "|---|---|"
+    for name, what in SCENARIOS.items():
+        yield f"| `simulate: {name}` | {what} |"
+
+
+def tables() -> dict[tuple[str, str], str]:
+    """Return every table by page and mark."""
+    found = {
+        ("options.md", "vertex-gemini"): switches("gemini"),
+        ("options.md", "vertex-anthropic"): switches("anthropic"),
+        ("parameters.md", "gemini"): parameters(gemini.TABLE, {name: gemini_profiles.profile_of(name) for name in GEMINI_MODELS}),
+        ("parameters.md", "claude"): parameters(claude.TABLE, {name: claude_profiles.profile_of(name) for name in CLAUDE_MODELS}),
+        ("errors.md", "errors"): error_rows(),
+        ("simulated-vertex.md", "scenarios"): scenario_rows(),
+    }
+    return {place: "\n".join(lines) for place, lines in found.items()}
+
+
+def main() -> int:
+    """Write or check the pages; the exit status is 1 where a page was out of date under `--check`."""
+    stale: list[str] = []
+    for (page, mark), table in tables().items():
+        path = ROOT / "docs" / page
+        text = path.read_text(encoding="utf-8")
+        opening, closing = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+        before, _, rest = text.partition(opening)
+        written = f"{before}{opening}\n{table}\n{closing}{rest.partition(closing)[2]}"
+        if written != text:
+            stale.append(page)
+            if "--check" not in sys.argv:
+                path.write_text(written, encoding="utf-8")
+    for page in dict.fromkeys(stale):
+        print(f"docs/{page} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
