@@ -96,17 +96,16 @@ class Supervisor:
             answers.cancel()
 
     async def stop(self) -> None:
-        """Ask all to end, then insist."""
-        alive = [child for child in self._children.values() if child.returncode is None]
-        for child in alive:
+        """Ask all to end, then insist. A group outlives its leader: the workers of a process that died are ended too."""
+        children = list(self._children.values())
+        for child in children:
             _signal_group(child, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
-                await asyncio.gather(*(child.wait() for child in alive))
-        for child in alive:
-            if child.returncode is None:
-                _signal_group(child, signal.SIGKILL)
-                await child.wait()
+                await asyncio.gather(*(child.wait() for child in children))
+        for child in children:
+            _signal_group(child, signal.SIGKILL)
+            await child.wait()
 
 
 def _signal_group(child: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -41,7 +41,7 @@ def run(options: RunOptions) -> None:
 async def _run(options: RunOptions) -> None:
     environment = dict(config.environment())
     settings = config.load(registry.OPTIONS)
-    port = options.port or int(environment.get("PORT") or settings.port)
+    port = _port(options.port or environment.get("PORT") or settings.port)
     processes.require_free(port)
     real = await asyncio.to_thread(_has_google_credentials, environment) if options.vertex is None else options.vertex
 
@@ -72,6 +72,16 @@ async def _run(options: RunOptions) -> None:
             await _until_stopped(supervisor)
         else:
             await _serve_gateway(_gateway(options, chat_port, models_port), port, banner, supervisor)  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def _port(given: int | str) -> int:
+    try:
+        port = int(given)
+    except ValueError as error:
+        raise processes.StartError(f"PORT is not a number: {given}") from error
+    if not 0 < port < 65536:
+        raise processes.StartError(f"PORT must be between 1 and 65535, not {port}")
+    return port
 
 
 def _has_google_credentials(environment: Mapping[str, str]) -> bool:
@@ -149,10 +159,10 @@ async def _serve_gateway(gateway: LocalGateway, port: int, banner: str, supervis
 
 
 async def _until_stopped(supervisor: processes.Supervisor) -> None:
-    """Wait for Ctrl-C, SIGTERM, or the end of a process that should not end."""
+    """Wait for Ctrl-C, SIGTERM, a closed terminal, or the end of a process that should not end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     death = asyncio.ensure_future(supervisor.first_death())
     stopped = asyncio.ensure_future(stop.wait())

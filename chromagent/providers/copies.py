@@ -6,11 +6,12 @@ All or nothing: the first failure cancels the others and is the answer. Usage is
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from chromagent.codec import JsonObject, JsonValue
-from chromagent.errors import GatewayError
 from chromagent.translators.protocol import Delta
+
+_Queue: TypeAlias = "asyncio.Queue[list[Delta] | Exception | None]"
 
 
 async def gather(count: int, call: Callable[[], Awaitable[JsonObject]]) -> list[JsonObject]:
@@ -53,7 +54,7 @@ def interleave(sources: "Sequence[AsyncGenerator[list[Delta]]]") -> "AsyncGenera
 
 
 async def _interleave(sources: "Sequence[AsyncGenerator[list[Delta]]]") -> "AsyncGenerator[list[Delta]]":
-    queue: asyncio.Queue[list[Delta] | GatewayError | None] = asyncio.Queue(maxsize=len(sources))
+    queue: _Queue = asyncio.Queue(maxsize=len(sources))
     tasks = [asyncio.ensure_future(_pump(source, choice, queue)) for choice, source in enumerate(sources)]
     try:
         running = len(tasks)
@@ -61,7 +62,7 @@ async def _interleave(sources: "Sequence[AsyncGenerator[list[Delta]]]") -> "Asyn
             item = await queue.get()
             if item is None:
                 running -= 1
-            elif isinstance(item, GatewayError):
+            elif isinstance(item, Exception):
                 raise item
             else:
                 yield item
@@ -69,15 +70,13 @@ async def _interleave(sources: "Sequence[AsyncGenerator[list[Delta]]]") -> "Asyn
         await _cancel(tasks)
 
 
-async def _pump(
-    source: "AsyncGenerator[list[Delta]]", choice: int, queue: "asyncio.Queue[list[Delta] | GatewayError | None]"
-) -> None:
+async def _pump(source: "AsyncGenerator[list[Delta]]", choice: int, queue: _Queue) -> None:
     try:
         async with aclosing(source):
             async for deltas in source:
                 await queue.put([delta._replace(choice=choice) for delta in deltas])
-    except GatewayError as error:
-        await queue.put(error)
+    except Exception as error:
+        await queue.put(error)  # whatever it is, the reader must not wait for more
     else:
         await queue.put(None)
 

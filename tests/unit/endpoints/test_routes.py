@@ -1,0 +1,122 @@
+import httpx
+import pytest
+
+from tests.support import answers
+from tests.support.apps import client, settings
+from tests.support.scripted_upstream import ScriptedUpstream
+
+pytestmark = pytest.mark.anyio
+
+ORIGIN = "https://app.example.com"
+CORS = {"origins": [ORIGIN]}
+
+
+async def ask(method: str, path: str, configured: object = None, **headers: str) -> httpx.Response:
+    async with client(ScriptedUpstream(answers.gemini()), configured) as http:  # pyright: ignore[reportArgumentType]
+        return await http.request(method, path, headers=headers)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/embeddings", "/v1/chat", "/v2/chat/completions"])
+async def test_an_unknown_path_is_openais_404(path: str) -> None:
+    answer = await ask("GET", path)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == {
+        "message": f"Unknown request URL: GET {path}",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "resource_not_found",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/v1/chat/completions", "POST, OPTIONS"),
+        ("DELETE", "/v1/models", "GET, OPTIONS"),
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/v1/models/x", "GET, OPTIONS"),
+    ],
+)
+async def test_a_wrong_method_is_a_405_that_lists_the_right_ones(method: str, path: str, allow: str) -> None:
+    answer = await ask(method, path)
+    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["allow"]) == (405, "method_not_allowed", allow)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/v1/models/", "/v1/models//"])
+async def test_a_path_may_lack_its_version_and_end_in_a_slash(path: str) -> None:
+    answer = await ask("GET", path)
+    assert answer.status_code == 200
+    assert answer.json()["object"] == "list"
+
+
+@pytest.mark.parametrize("name", ["gemini-3.8-flash", "claude-sonnet-4-6", "my%2Fmodel", "my/model"])
+async def test_a_single_model_even_with_a_slash_in_its_name(name: str) -> None:
+    answer = await ask("GET", f"/v1/models/{name}", settings(gemini={"model_mapping": {"my/model": "gemini-3.8-flash"}}))
+    assert answer.status_code == 200
+    assert answer.json()["id"] == name.replace("%2F", "/")
+
+
+async def test_an_unknown_model_is_a_404() -> None:
+    answer = await ask("GET", "/v1/models/gpt-5")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_health_needs_no_key_and_says_the_time() -> None:
+    answer = await ask("GET", "/health", settings(allow_anonymous=False))
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["timestamp"].endswith("+00:00")
+
+
+async def test_deep_health_needs_a_key() -> None:
+    answer = await ask("GET", "/health?deep=1", settings(allow_anonymous=False, client_keys="env:NO_SUCH"))
+    assert answer.status_code == 401
+
+
+async def test_deep_health_probes_each_backend_at_each_location() -> None:
+    answer = await ask("GET", "/health?deep=1", settings(gemini={"locations": ["global", "eu"]}))
+    places = [(one["backend"], one["location"], one["status"]) for one in answer.json()["backends"]]
+    assert places == [("vertex-gemini", "global", "ok"), ("vertex-gemini", "eu", "ok"), ("vertex-anthropic", "global", "ok")]
+    assert answer.json()["process"]["open_streams"] == 0
+
+
+async def test_deep_health_tells_what_failed() -> None:
+    async with client(ScriptedUpstream(answers.google_error(403, "PERMISSION_DENIED"))) as http:
+        answer = await http.get("/health?deep=1")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["backends"][0]["error"]["code"] == "upstream_permission_denied"
+
+
+async def test_without_origins_no_page_may_call() -> None:
+    answer = await ask("OPTIONS", "/v1/chat/completions", origin=ORIGIN)
+    assert answer.status_code == 204
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_a_preflight_of_an_allowed_origin_learns_methods_and_headers() -> None:
+    answer = await ask(
+        "OPTIONS",
+        "/v1/chat/completions",
+        settings(cors=CORS),
+        origin=ORIGIN,
+        **{"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"},
+    )
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-allow-methods"] == "POST, OPTIONS"
+    assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
+    assert answer.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/nowhere"])
+async def test_answers_and_errors_carry_the_origin_alike(path: str) -> None:
+    answer = await ask("GET", path, settings(cors=CORS), origin=ORIGIN)
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+async def test_another_origin_gets_nothing() -> None:
+    answer = await ask("GET", "/v1/models", settings(cors=CORS), origin="https://evil.example.com")
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["vary"] == "origin"

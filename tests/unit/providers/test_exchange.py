@@ -1,0 +1,210 @@
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from chromagent.app import create_app
+from tests.support import answers, chunk_grammar
+from tests.support.apps import CLAUDE, GEMINI, chat, events, post, settings, watch
+from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer, sse_answer
+
+pytestmark = pytest.mark.anyio
+
+BUSY = answers.google_error(503, "UNAVAILABLE")
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits take no time; gives their lengths."""
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def skip(seconds: float) -> None:
+        if seconds:
+            waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("chromagent.providers.exchange.asyncio.sleep", skip)
+    return waited
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_busy_upstream_is_tried_twice_more_with_the_same_bytes(no_waiting: list[float], stream: bool) -> None:
+    upstream = ScriptedUpstream(BUSY, BUSY, answers.gemini_stream("Hello") if stream else answers.gemini("Hello"))
+    answer = await post(upstream, chat(stream=stream))
+    assert answer.status_code == 200
+    assert len(upstream.sent) == 3
+    assert upstream.sent[0].body == upstream.sent[1].body == upstream.sent[2].body
+    assert 0.35 <= no_waiting[0] <= 0.65
+    assert 0.7 <= no_waiting[1] <= 1.3
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_after_the_last_try_the_error_is_the_clients(no_waiting: list[float], stream: bool) -> None:
+    upstream = ScriptedUpstream(BUSY)
+    answer = await post(upstream, chat(stream=stream))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "upstream_unavailable")
+    assert len(upstream.sent) == 3
+
+
+async def test_a_short_hint_of_the_upstream_is_obeyed(no_waiting: list[float]) -> None:
+    upstream = ScriptedUpstream(answers.google_error(429, "RESOURCE_EXHAUSTED", **{"retry-after": "3"}), answers.gemini())
+    assert (await post(upstream, chat())).status_code == 200
+    assert no_waiting == [3.0]
+
+
+async def test_a_long_hint_is_the_clients_to_wait(no_waiting: list[float]) -> None:
+    upstream = ScriptedUpstream(answers.anthropic_error(429, "rate_limit_error", **{"retry-after": "60"}))
+    answer = await post(upstream, chat(CLAUDE))
+    assert (answer.status_code, answer.headers["retry-after"], answer.headers["retry-after-ms"]) == (429, "60", "60000")
+    assert len(upstream.sent) == 1
+    assert no_waiting == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413])
+async def test_what_a_retry_cannot_mend_is_not_tried_again(no_waiting: list[float], status: int) -> None:
+    upstream = ScriptedUpstream(answers.google_error(status, "X"))
+    assert (await post(upstream, chat())).status_code == status
+    assert len(upstream.sent) == 1
+
+
+async def test_no_retry_would_end_after_the_deadline() -> None:
+    upstream = ScriptedUpstream(BUSY)
+    answer = await post(upstream, chat(), **{"x-stainless-timeout": "0.2"})
+    assert answer.status_code == 503
+    assert len(upstream.sent) == 1
+
+
+async def test_after_the_first_chunk_nothing_is_tried_again(no_waiting: list[float]) -> None:
+    broken = Scripted(200, [answers.gemini_stream("Hel", "lo").reads[0], httpx.ReadError("gone")])
+    upstream = ScriptedUpstream(broken, answers.gemini_stream("Hello"))
+    answer = await post(upstream, chat(stream=True))
+    assert events(answer.text)[-1]["error"]["code"] == "upstream_unreachable"
+    assert len(upstream.sent) == 1
+
+
+async def test_a_connection_that_breaks_before_the_first_chunk_is_tried_again(no_waiting: list[float]) -> None:
+    upstream = ScriptedUpstream(Scripted(failure=httpx.ConnectError("refused")), answers.gemini_stream("Hello"))
+    answer = await post(upstream, chat(stream=True))
+    chunk_grammar.check(events(answer.text))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_refused_credentials_are_renewed_once(stream: bool) -> None:
+    refused = answers.google_error(401, "UNAUTHENTICATED")
+    upstream = ScriptedUpstream(refused, answers.gemini_stream("Hello") if stream else answers.gemini())
+    assert (await post(upstream, chat(stream=stream))).status_code == 200
+    upstream = ScriptedUpstream(refused)
+    answer = await post(upstream, chat(stream=stream))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_authentication_error")
+    assert answer.headers["x-should-retry"] == "false"
+    assert len(upstream.sent) == 2
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    upstream = ScriptedUpstream(Scripted(302, [b""], {"location": "https://elsewhere.test/"}))
+    answer = await post(upstream, chat(), settings(max_retries=0))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
+    assert len(upstream.sent) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>busy</html>", b'"text"', b"[1]", b"[{}, {}]", b"\xff\xfe"])
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+async def test_an_answer_that_is_no_document_is_a_502(content: bytes, model: str) -> None:
+    answer = await post(ScriptedUpstream(Scripted(200, [content])), chat(model), settings(max_retries=0))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
+
+
+async def test_a_repair_is_made_once_told_and_remembered(capfd: pytest.CaptureFixture[str]) -> None:
+    unknown = answers.google_error(
+        400, "INVALID_ARGUMENT", 'Invalid JSON payload received. Unknown name "responseJsonSchema" at generation_config: no field'
+    )
+    schema = {
+        "type": "json_schema",
+        "json_schema": {"name": "x", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    }
+    upstream = ScriptedUpstream(unknown, answers.gemini('{"a": "b"}'))
+    app = create_app(settings(), transport=upstream)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:  # pyright: ignore[reportArgumentType]
+        first = await http.post("/v1/chat/completions", json=chat(response_format=schema))
+        second = await http.post("/v1/chat/completions", json=chat(response_format=schema))
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert "responseJsonSchema" in upstream.sent[0].body["generationConfig"]
+    assert "responseJsonSchema" not in upstream.sent[1].body["generationConfig"]
+    assert "responseJsonSchema" not in upstream.sent[2].body["generationConfig"]
+    assert len(upstream.sent) == 3
+    assert '"repairs":["' in capfd.readouterr().err
+
+
+async def test_copies_of_a_claude_answer_run_side_by_side_and_are_merged() -> None:
+    upstream = ScriptedUpstream(Scripted(200, [0.2, *answers.claude("a").reads]))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    answer = await post(upstream, chat(CLAUDE, n=3))
+    assert loop.time() - start < 0.5
+    body = answer.json()
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+    assert (body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"]) == (9, 6)
+    assert len(upstream.sent) == 3
+
+
+async def test_copies_of_a_stream_are_interleaved() -> None:
+    upstream = ScriptedUpstream(answers.claude_stream("Hel", "lo"))
+    answer = await post(upstream, chat(CLAUDE, n=2, stream=True, stream_options={"include_usage": True}))
+    found = events(answer.text)
+    chunk_grammar.check(found, include_usage=True, n=2)
+    assert found[-2]["usage"]["completion_tokens"] == 4
+
+
+async def test_the_first_failure_of_several_copies_is_the_answer_and_stops_the_others() -> None:
+    slow = Scripted(200, [60.0, b"{}"])
+    upstream = ScriptedUpstream(answers.anthropic_error(400, "invalid_request_error"), slow)
+    answer = await post(upstream, chat(CLAUDE, n=2))
+    assert answer.status_code == 400
+    assert upstream.closed == 2
+
+
+async def test_a_bug_in_one_of_several_streams_ends_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chromagent.translators.anthropic import stream
+
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stream.AnthropicStream, "feed", fail)
+    received = await asyncio.wait_for(
+        watch(create_app(settings(), transport=ScriptedUpstream(answers.claude_stream("a"))), chat(CLAUDE, n=2, stream=True)), 5
+    )
+    assert received.status == 500
+
+
+async def test_a_paused_turn_is_continued_within_one_answer() -> None:
+    paused = json_answer(answers.claude_message("Looking", stop_reason="pause_turn"))
+    upstream = ScriptedUpstream(paused, answers.claude("found"))
+    answer = await post(upstream, chat(CLAUDE))
+    body = answer.json()
+    assert len(upstream.sent) == 2
+    assert upstream.sent[1].body["messages"][-1]["role"] == "assistant"
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert body["usage"]["completion_tokens"] == 4
+
+
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+async def test_a_stream_without_any_event_is_an_error_not_an_empty_answer(model: str) -> None:
+    answer = await post(ScriptedUpstream(Scripted(200, [b""])), chat(model, stream=True), settings(max_retries=0))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
+
+
+async def test_what_came_before_a_fault_in_the_same_read_is_not_lost() -> None:
+    frames = answers.claude_stream("Hel", "lo").reads
+    error = sse_answer({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, named=True).reads
+    together = b"".join([*frames[:4], *error])  # pyright: ignore[reportArgumentType, reportCallIssue]
+    answer = await post(ScriptedUpstream(Scripted(200, [together])), chat(CLAUDE, stream=True))
+    found = events(answer.text)
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in found[:-1]) == "Hello"
+    assert found[-1]["error"]["code"] == "upstream_overloaded"
+
+
+async def test_the_request_id_of_anthropic_is_passed_on() -> None:
+    upstream = ScriptedUpstream(json_answer(answers.claude_message(), **{"request-id": "req_vrtx_1"}))
+    assert (await post(upstream, chat(CLAUDE))).headers["x-upstream-request-id"] == "req_vrtx_1"
