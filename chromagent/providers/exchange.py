@@ -99,9 +99,9 @@ class VertexExchange:
         return self._streams[0].head
 
     @property
-    def usage(self) -> JsonObject:
-        """What the upstream reported so far, of all copies."""
-        return copies.add([stream.usage for stream in self._streams])
+    def usage(self) -> JsonObject | None:
+        """What the upstream reported so far, of all copies; None before anything was asked of it."""
+        return copies.add([stream.usage for stream in self._streams]) if self._streams else None
 
     async def complete(self) -> JsonObject:
         """Return OpenAI's completion."""

@@ -61,8 +61,8 @@ class Exchange(Protocol):
         ...
 
     @property
-    def usage(self) -> JsonObject:
-        """OpenAI's usage object, as far as the upstream reported it."""
+    def usage(self) -> JsonObject | None:
+        """OpenAI's usage object, as far as the upstream reported it; None before anything was asked of it."""
         ...
 
     async def complete(self) -> JsonObject:

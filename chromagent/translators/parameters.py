@@ -60,7 +60,7 @@ class ParameterTable(Generic[Profile]):
         return {name: row.dispose(profile) for name, row in self._rows.items() if name in FIELDS}
 
     def ignored(self, fields: Mapping[str, JsonValue], profile: Profile) -> list[str]:
-        """Check every given field against its row and name the ignored ones, unknown fields included, in the request's order.
+        """Check every given field against its row and name the ignored ones, unknown fields included and last.
 
         Raises `InvalidRequest` for a value out of range and for a rejected field.
         """

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support import cases
-from tests.support.apps import CLAUDE, GEMINI
+from tests.support.apps import GEMINI
 from tests.support.cases import Case
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +30,14 @@ async def test_gemini(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_gemini_streams_in_reads_of_any_size(case: Case, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await cases.run(case, GEMINI, default(case), monkeypatch, size=size) == []
+
+
+@pytest.mark.parametrize(
+    "case", [row for row in GEMINI_CASES if row.values[0].sent == () and not row.values[0].request.get("stream")]
+)
+async def test_gemini_refuses_a_stream_as_it_refuses_a_whole_answer(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "stream_options" not in case.request:
+        assert await cases.run(cases.streamed(case), GEMINI, default(case), monkeypatch) == []
 
 
 def test_every_edge_case_of_the_document_is_here() -> None:

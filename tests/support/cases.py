@@ -7,8 +7,8 @@ anything, `"<absent>"` for a member that must not be there, `"<re:…>"` for a t
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,30 +68,40 @@ def faults(expected: Any, actual: Any, path: str = "") -> Iterator[str]:
         if not isinstance(actual, str) or not re.fullmatch(expected[4:-1], actual, re.DOTALL):
             yield f"{path}: {actual!r} does not match {expected}"
     elif isinstance(expected, dict):
-        if not isinstance(actual, dict):
-            yield f"{path}: {actual!r} is no object"
-            return
-        for name, value in expected.items():
-            if value == "<absent>":
-                if name in actual:
-                    yield f"{path}.{name}: must be absent, is {actual[name]!r}"
-            elif name not in actual:
-                yield f"{path}.{name}: is missing in {json.dumps(actual)[:400]}"
-            else:
-                yield from faults(value, actual[name], f"{path}.{name}")
+        yield from _object_faults(expected, actual, path)
     elif isinstance(expected, list | tuple):
-        if not isinstance(actual, list) or len(actual) != len(expected):
-            yield f"{path}: {json.dumps(actual)[:800]} has not {len(expected)} members"
-            return
-        for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
-            yield from faults(one, other, f"{path}[{index}]")
+        yield from _list_faults(expected, actual, path)
     elif expected != actual or isinstance(expected, bool) != isinstance(actual, bool):
         yield f"{path}: {actual!r} is not {expected!r}"
 
 
-async def run(case: Case, model: str, default: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, size: int | None = None) -> list[str]:
+def _object_faults(expected: dict[str, Any], actual: Any, path: str) -> Iterator[str]:
+    if not isinstance(actual, dict):
+        yield f"{path}: {actual!r} is no object"
+        return
+    for name, value in expected.items():
+        if value == "<absent>":
+            if name in actual:
+                yield f"{path}.{name}: must be absent, is {actual[name]!r}"
+        elif name not in actual:
+            yield f"{path}.{name}: is missing in {json.dumps(actual)[:400]}"
+        else:
+            yield from faults(value, actual[name], f"{path}.{name}")
+
+
+def _list_faults(expected: Sequence[Any], actual: Any, path: str) -> Iterator[str]:
+    if not isinstance(actual, list) or len(actual) != len(expected):
+        yield f"{path}: {json.dumps(actual)[:800]} has not {len(expected)} members"
+        return
+    for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
+        yield from faults(one, other, f"{path}[{index}]")
+
+
+async def run(
+    case: Case, model: str, default: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, size: int | None = None
+) -> list[str]:
     """Run a case through the application; return every difference. `size` cuts streams into reads of so many bytes."""
-    streamed = bool(case.request.get("stream"))
+    as_stream = bool(case.request.get("stream"))
     upstream = ScriptedUpstream(*[_answer(answer, size) for answer in case.answers or (default,)])
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **case.request}
     reply = await apps.post(upstream, body, _settings(case, monkeypatch), **case.request_headers)
@@ -106,11 +116,16 @@ async def run(case: Case, model: str, default: dict[str, Any], monkeypatch: pyte
         found += faults(case.error, _json(reply).get("error"), "error")
     if case.response is not None:
         found += faults(case.response, _json(reply), "response")
-    if streamed and reply.headers.get("content-type", "").startswith("text/event-stream"):
+    if as_stream and reply.headers.get("content-type", "").startswith("text/event-stream"):
         found += _check_stream(case, reply.text)
     elif case.chunks is not None:
         found.append(f"no stream came: {reply.text[:600]}")
     return found
+
+
+def streamed(case: Case) -> Case:
+    """The same case, asked for as a stream."""
+    return replace(case, request={**case.request, "stream": True})
 
 
 def _check_stream(case: Case, text: str) -> Iterator[str]:

@@ -61,8 +61,8 @@ class GeminiStream:
     def feed(self, event: ServerSentEvent) -> list[Delta]:
         """Take one event. Raises `GatewayError`."""
         data = event.data
-        if data == _DONE:
-            self.done = True
+        self.done = self.done or data == _DONE
+        if self.done:
             return []
         if self._next_hop:
             self._next_hop = False

@@ -100,6 +100,15 @@ async def test_a_bad_body_is_a_400_that_names_the_field(body: bytes, expected: t
     assert upstream.sent == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+async def test_a_field_that_the_wire_format_refuses_is_a_400_streamed_or_not(model: str, stream: bool) -> None:
+    upstream = ScriptedUpstream(answers.gemini())
+    answer = await post(upstream, chat(model, temperature=9, stream=stream))
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "temperature")
+    assert upstream.sent == []
+
+
 async def test_a_form_is_not_json() -> None:
     answer = await post(ScriptedUpstream(answers.gemini()), b"a=1", **{"content-type": "application/x-www-form-urlencoded"})
     assert error_of(answer) == (400, "invalid_content_type", None)
