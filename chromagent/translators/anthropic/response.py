@@ -216,6 +216,8 @@ class AnswerReader:
 
     def _start_call(self, block: _Open) -> None:
         name = lenient.text(block.start, "name")
+        if not name:
+            raise UpstreamInvalidResponse("The model provider's answer calls a tool without a name.")
         if self._reading.json_tool and name == constants.JSON_TOOL:
             block.kind = "json_tool"
             return
@@ -224,7 +226,8 @@ class AnswerReader:
         if block.surplus:
             return
         block.call, self._calls = self._calls, self._calls + 1
-        identifier = lenient.text(block.start, "id")
+        identifier = lenient.text(block.start, "id") or f"call_{self._reading.call_id}_{block.call}"
+        block.start = {**block.start, "id": identifier}
         self._first_call = self._first_call or identifier
         if block.name in self._reading.custom:
             return  # told whole, at its end
@@ -253,7 +256,7 @@ class AnswerReader:
             addition(block, delta)
 
     def _add_text(self, block: _Open, delta: JsonObject) -> None:
-        text = delta.get("text")
+        text = lenient.text(delta, "text")
         if not text or block.kind != "text":
             return
         if self._apart:

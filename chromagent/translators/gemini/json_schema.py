@@ -5,6 +5,7 @@ Referenced schemas are cleaned once each and named in `$defs`, so no document ex
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar, cast
@@ -42,6 +43,7 @@ _LOST: Final = frozenset(
     | {"unevaluatedItems", "contains", "minContains", "maxContains"}
 )
 """Constraints that Gemini cannot be told of."""
+_ODD: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _BRANCH_ONLY: Final = frozenset({"description", "default"})
 _APPLIES: Final = {
     "object": ("properties", "required", "additionalProperties", "propertyOrdering", "minProperties", "maxProperties"),
@@ -256,8 +258,9 @@ class _Cleaner:
         return {**inlined, **{name: value for name, value in cleaned.items() if name != "$ref"}}
 
     def _name(self, pointer: str) -> str:
+        """Name a definition after the last step of its pointer, in letters that need no escape in a pointer."""
         steps = pointer.split("/")
-        base = "__root__" if pointer in ("#", "") else steps[-1].lstrip("#") or "definition"
+        base = "__root__" if pointer in ("#", "") else _ODD.sub("_", unquote(steps[-1].lstrip("#"))) or "definition"
         name, number = base, 2
         while name in self._named:
             name, number = f"{base}_{number}", number + 1
