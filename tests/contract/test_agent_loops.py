@@ -27,7 +27,10 @@ TOOLS: Any = [
     }
     for name in NAMES
 ]
-FIVE_STEPS = "Tell the weather in Oslo then book a hotel in Rome then rent a car in Lima then order a taxi in Bonn then reserve a table in Nice"
+FIVE_STEPS = (
+    "Tell the weather in Oslo then book a hotel in Rome then rent a car in Lima "
+    "then order a taxi in Bonn then reserve a table in Nice"
+)
 DUMMY = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 KEEPING = pytest.mark.parametrize("keeps", [True, False], ids=["keeps everything", "keeps the least"])
 STREAMING = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -94,7 +97,8 @@ async def test_five_steps_with_gemini(keeps: bool, stream: bool, ids: str, insta
 @STREAMING
 @pytest.mark.parametrize("ids", ["plain", "sealed"])
 @pytest.mark.parametrize(
-    ("model", "effort"), [("claude-sonnet-4-5", "high"), ("claude-sonnet-4-6", "medium"), ("claude-opus-5-5", None), ("claude-opus-4-8", "low")]
+    ("model", "effort"),
+    [("claude-sonnet-4-5", "high"), ("claude-sonnet-4-6", "medium"), ("claude-opus-5-5", None), ("claude-opus-4-8", "low")],
 )
 async def test_five_steps_with_claude(keeps: bool, stream: bool, ids: str, model: str, effort: str | None) -> None:
     vertex = RecordingVertex()
@@ -113,7 +117,9 @@ async def test_a_sealed_id_of_one_family_is_stripped_for_the_other(keeps: bool) 
     messages: list[Any] = [{"role": "user", "content": FIVE_STEPS}]
     models = ["gemini-3.8-flash", "claude-opus-4-8", "gemini-2.5-pro", "claude-sonnet-4-6", "gemini-4-hydrogen"]
     for model in models:
-        message = await ask(simulated.client(vertex, configured), model, messages, stream=False, keeps=keeps, reasoning_effort="low")
+        message = await ask(
+            simulated.client(vertex, configured), model, messages, stream=False, keeps=keeps, reasoning_effort="low"
+        )
         messages.append(message)
         for call in message["tool_calls"]:
             messages.append({"role": "tool", "tool_call_id": call["id"], "content": "done"})
@@ -126,7 +132,12 @@ async def test_a_sealed_id_of_one_family_is_stripped_for_the_other(keeps: bool) 
 async def test_a_signature_from_elsewhere_is_repaired_once() -> None:
     vertex = RecordingVertex()
     foreign = {"google": {"thought_signature": "Rk9SRUlHTg=="}}
-    call = {"id": "a", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'}, "extra_content": foreign}
+    call = {
+        "id": "a",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+        "extra_content": foreign,
+    }
     messages: list[Any] = [
         {"role": "user", "content": "Tell the weather in Oslo"},
         {"role": "assistant", "tool_calls": [call]},
@@ -144,7 +155,9 @@ def thinking_blocks(vertex: RecordingVertex) -> int:
 
 
 @STREAMING
-@pytest.mark.parametrize(("model", "effort"), [("claude-opus-5-5", None), ("claude-fable-5-1", None), ("claude-sonnet-4-6", "high")])
+@pytest.mark.parametrize(
+    ("model", "effort"), [("claude-opus-5-5", None), ("claude-fable-5-1", None), ("claude-sonnet-4-6", "high")]
+)
 async def test_thinking_stays_valid_over_ten_turns(stream: bool, model: str, effort: str | None) -> None:
     vertex = RecordingVertex()
     make = lambda: simulated.client(vertex)  # noqa: E731

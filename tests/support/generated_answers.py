@@ -41,7 +41,9 @@ class Generated:
 _PIECES = st.lists(TEXT, min_size=1, max_size=4).map(tuple)
 TEXTS = st.builds(Item, kind=st.just("text"), pieces=_PIECES)
 THOUGHTS = st.builds(Item, kind=st.just("thought"), pieces=_PIECES, signature=SIGNATURES)
-CALLS = st.builds(Item, kind=st.just("call"), name=st.sampled_from(["f", "g"]), arguments=ARGUMENTS, signature=st.none() | SIGNATURES)
+CALLS = st.builds(
+    Item, kind=st.just("call"), name=st.sampled_from(["f", "g"]), arguments=ARGUMENTS, signature=st.none() | SIGNATURES
+)
 ITEMS = st.lists(st.one_of(TEXTS, THOUGHTS, CALLS), min_size=1, max_size=5)
 USAGE = st.fixed_dictionaries({"in": st.integers(0, 50), "out": st.integers(0, 50)})
 
@@ -121,17 +123,96 @@ def _claude(items: list[Item], usage: dict[str, int], reason: str) -> Generated:
 CLAUDE = st.builds(_claude, ITEMS, USAGE, st.sampled_from(["end_turn", "max_tokens", "tool_use", "stop_sequence"]))
 
 _NAMES = st.sampled_from(
-    ["candidates", "content", "parts", "text", "thought", "thoughtSignature", "functionCall", "name", "args", "id", "partialArgs"]
-    + ["jsonPath", "stringValue", "numberValue", "willContinue", "finishReason", "index", "usageMetadata", "promptTokenCount"]
-    + ["promptFeedback", "blockReason", "groundingMetadata", "groundingChunks", "groundingSupports", "segment", "endIndex"]
-    + ["inlineData", "mimeType", "data", "executableCode", "error", "code", "message", "responseId", "modelVersion", "logprobsResult"]
-    + ["type", "delta", "content_block", "usage", "input_tokens", "output_tokens", "stop_reason", "partial_json", "thinking"]
-    + ["signature", "citation", "citations", "input", "createTime", "continuationToken", "candidatesTokensDetails", "tokenCount"]
+    [
+        "candidates",
+        "content",
+        "parts",
+        "text",
+        "thought",
+        "thoughtSignature",
+        "functionCall",
+        "name",
+        "args",
+        "id",
+        "partialArgs",
+        "jsonPath",
+        "stringValue",
+        "numberValue",
+        "willContinue",
+        "finishReason",
+        "index",
+        "usageMetadata",
+        "promptTokenCount",
+        "promptFeedback",
+        "blockReason",
+        "groundingMetadata",
+        "groundingChunks",
+        "groundingSupports",
+        "segment",
+        "endIndex",
+        "inlineData",
+        "mimeType",
+        "data",
+        "executableCode",
+        "error",
+        "code",
+        "message",
+        "responseId",
+        "modelVersion",
+        "logprobsResult",
+        "type",
+        "delta",
+        "content_block",
+        "usage",
+        "input_tokens",
+        "output_tokens",
+        "stop_reason",
+        "partial_json",
+        "thinking",
+        "signature",
+        "citation",
+        "citations",
+        "input",
+        "createTime",
+        "continuationToken",
+        "candidatesTokensDetails",
+        "tokenCount",
+    ]
 )
 _WORDS = st.sampled_from(
-    ["STOP", "MAX_TOKENS", "SAFETY", "", "f", "$.a", "$.a[0]", "$['x']", "image/png", "QUJD", "text", "tool_use", "thinking", "message_start"]
-    + ["content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop", "text_delta", "end_turn"]
-    + ["input_json_delta", "signature_delta", "thinking_delta", "citations_delta", "redacted_thinking", "server_tool_use", "ping", "{"]
+    [
+        "",
+        *[
+            "STOP",
+            "MAX_TOKENS",
+            "SAFETY",
+            "f",
+            "$.a",
+            "$.a[0]",
+            "$['x']",
+            "image/png",
+            "QUJD",
+            "text",
+            "tool_use",
+            "thinking",
+            "message_start",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+            "text_delta",
+            "end_turn",
+            "input_json_delta",
+            "signature_delta",
+            "thinking_delta",
+            "citations_delta",
+            "redacted_thinking",
+            "server_tool_use",
+            "ping",
+            "{",
+        ],
+    ]
 )
 _SCALARS = st.one_of(_WORDS, st.integers(-2, 9), st.booleans(), st.none(), st.floats(-2, 2))
 JUNK = st.recursive(

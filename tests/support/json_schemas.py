@@ -6,13 +6,42 @@ from typing import Any
 from hypothesis import strategies as st
 
 NAMES = st.sampled_from(
-    ["a", "b", "type", "title", "$ref", "enum", "properties", "required", "items", "const", "default", "anyOf", "additionalProperties"]
-    + ["$defs", "description", "format", "naïve", "with space", "x-y", "a/b", "a~b", "", "0"]
+    [
+        "",
+        "with space",
+        *[
+            "a",
+            "b",
+            "type",
+            "title",
+            "$ref",
+            "enum",
+            "properties",
+            "required",
+            "items",
+            "const",
+            "default",
+            "anyOf",
+            "additionalProperties",
+            "$defs",
+            "description",
+            "format",
+            "naïve",
+            "x-y",
+            "a/b",
+            "a~b",
+            "0",
+        ],
+    ]
 )
 TYPES = st.sampled_from(["string", "integer", "number", "boolean", "object", "array", "null"])
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**60), st.floats(-10, 10), st.sampled_from(["", "x", "y", "long text"]))
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 2**60), st.floats(-10, 10), st.sampled_from(["", "x", "y", "long text"])
+)
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=2), st.dictionaries(NAMES, SCALARS, max_size=2))
-REFERENCES = st.sampled_from(["#", "#/$defs/a", "#/$defs/b", "#/definitions/a", "#/properties/a", "#/$defs/a~1b", "#/$defs/with%20space"])
+REFERENCES = st.sampled_from(
+    ["#", "#/$defs/a", "#/$defs/b", "#/definitions/a", "#/properties/a", "#/$defs/a~1b", "#/$defs/with%20space"]
+)
 
 _PLAIN = {
     "title": st.text(max_size=5),
@@ -98,7 +127,9 @@ def _sensible(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 _LEAVES = st.one_of(
-    st.fixed_dictionaries({"type": TYPES.filter(lambda name: name not in ("object", "array"))}, optional={"title": st.text(max_size=3)}),
+    st.fixed_dictionaries(
+        {"type": TYPES.filter(lambda name: name not in ("object", "array"))}, optional={"title": st.text(max_size=3)}
+    ),
     st.just({"$ref": "#/$defs/shared"}),
 )
 SENSIBLE = st.tuples(

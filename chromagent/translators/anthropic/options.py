@@ -32,5 +32,7 @@ class AnthropicOptions:
     """How often an answer that pauses for server tools is continued."""
     native_tools: tuple[str, ...] = ()
     """Types of Anthropic's own tools to pass on, beyond the known ones."""
+    annotation_end: Literal["inclusive", "exclusive"] = "inclusive"
+    """Whether `end_index` of an annotation is that of the last character, as OpenAI's types say, or the one after it."""
     tool_call_ids: Literal["plain", "sealed"] = "plain"
     """`sealed` puts thinking blocks into the ids of calls, for clients that keep nothing else."""

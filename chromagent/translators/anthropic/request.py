@@ -412,6 +412,7 @@ class AnthropicTranslation:
             show_reasoning=not wish.hidden,
             carry_thinking=not (self._for_once and profile.binds) and self._emulated is None,
             sealed=self._options.tool_call_ids == "sealed",
+            annotation_end=0 if self._options.annotation_end == "exclusive" else -1,
             prefix=prefix,
             memory=self._call.memory,
         )

@@ -45,6 +45,8 @@ class Reading:
     carry_thinking: bool = True
     """Blocks may come back: nothing was added to this request that the next one will not hold."""
     sealed: bool = False
+    annotation_end: int = -1
+    """Added to the index after the last character of an annotation."""
     prefix: str = ""
     memory: MutableMapping[str, object] = field(default_factory=dict[str, object])
 
@@ -381,7 +383,7 @@ class AnswerReader:
                 continue
             cited = {
                 "start_index": block.begins,
-                "end_index": self._length - 1,
+                "end_index": self._length + self._reading.annotation_end,
                 "title": lenient.text(citation, "title"),
                 "url": url,
             }

@@ -127,11 +127,13 @@ def _label(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "_", text.lower()[:_LONGEST_LABEL])
 
 
-def tier_headers(tier: str | None) -> dict[str, str]:
-    """Return the headers that choose a service tier on Vertex AI. `auto` never costs more."""
-    kind = {"flex": "flex", "priority": "priority", "fast": "priority"}.get(tier or "")
-    if kind is None:
-        return {}
+def paid_tier(tier: str | None) -> str | None:
+    """Return Google's name of a service tier with a price of its own, or None. `auto` never costs more."""
+    return {"flex": "flex", "priority": "priority", "fast": "priority"}.get(tier or "")
+
+
+def tier_headers(kind: str) -> dict[str, str]:
+    """Return the headers that choose a service tier on Vertex AI."""
     return {"x-vertex-ai-llm-request-type": "shared", "x-vertex-ai-llm-shared-request-type": kind}
 
 

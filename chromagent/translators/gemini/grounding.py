@@ -23,13 +23,13 @@ class _Span(NamedTuple):
     end: int
 
 
-def annotations(content: str, sources: Sequence[Source]) -> list[JsonObject]:
-    """Return `url_citation` annotations of a final text, each once."""
+def annotations(content: str, sources: Sequence[Source], last: int) -> list[JsonObject]:
+    """Return `url_citation` annotations of a final text, each once. `last` is added to the index after the last character."""
     found: dict[tuple[int, int, str], JsonObject] = {}
     encoded = content.encode()
     for source in sources:
         for span, title, url in (*_of_supports(content, encoded, source), *_of_citations(encoded, source)):
-            citation = {"start_index": span.start, "end_index": span.end - 1, "title": title, "url": url}
+            citation = {"start_index": span.start, "end_index": span.end + last, "title": title, "url": url}
             found.setdefault((span.start, span.end, url), {"type": "url_citation", "url_citation": citation})
     return list(found.values())
 

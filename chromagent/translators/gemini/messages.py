@@ -285,11 +285,21 @@ class _Emitted:
 class ContentWriter:
     """Writes turns as contents."""
 
-    def __init__(self, names: NameMap, profile: Profile, *, sends_ids: bool, dummy: bool, keep_signatures: bool) -> None:
+    def __init__(
+        self,
+        names: NameMap,
+        profile: Profile,
+        *,
+        sends_ids: bool,
+        dummy: str | None,
+        keep_signatures: bool,
+        detail_by_part: bool,
+    ) -> None:
         self._names = names
         self._profile = profile
         self._sends_ids = sends_ids
-        self._dummy = dummy and profile.signs_calls
+        self._dummy = dummy if profile.signs_calls else None
+        self._detail_by_part = detail_by_part
         self._keep_signatures = keep_signatures
         self._emitted: list[_Emitted] = []
         self._waiting: list[MediaPart] = []
@@ -354,8 +364,8 @@ class ContentWriter:
             part["functionCall"]["id"] = call.identifier
         if call.signature is not None and self._keep_signatures:
             part["thoughtSignature"] = call.signature
-        elif first and self._dummy:
-            part["thoughtSignature"] = signatures.DUMMY
+        elif first and self._dummy is not None:
+            part["thoughtSignature"] = self._dummy
         return part
 
     def _write_results(self, turn: ModelTurn, missing_results: str, *, numbered: bool) -> None:
@@ -385,7 +395,7 @@ class ContentWriter:
 
     def _media(self, piece: MediaPart, *, nested: bool = False) -> Part:
         self._resolutions.append(piece.resolution)
-        if piece.resolution is None or nested or not self._profile.modern:
+        if piece.resolution is None or nested or not self._detail_by_part:
             return piece.part
         return {**piece.part, "mediaResolution": {"level": piece.resolution}}
 

@@ -64,20 +64,22 @@ class _Writer:
         self._open.append(name)
         written = self.write(self._definitions[name])
         self._open.pop()
-        return {**written, "description": schema["description"]} if "description" in schema else written
+        return _add(written, {"description": schema["description"]}) if "description" in schema else written
 
     def _write_alternatives(self, schema: JsonObject) -> JsonObject:
         branches = cast("list[JsonObject]", schema["anyOf"])
-        written = [self.write(branch) for branch in branches if branch.get("type") != "null"]
+        written: list[JsonObject] = []
+        for branch in branches:
+            if branch.get("type") != "null":
+                inner = self.write(branch)
+                written += cast("list[JsonObject]", inner.get("anyOf", [inner]))
+        if not written:
+            return {"type": "STRING", "nullable": True}
+        whole: JsonObject = {"anyOf": written} if len(written) > 1 else written[0]
+        if any(branch.get("type") == "null" for branch in branches):
+            whole = _add(whole, {"nullable": True})
         description = schema.get("description")
-        if description is not None:  # `anyOf` must stand alone
-            written = [{**branch, "description": branch.get("description", description)} for branch in written]
-        nullable = len(written) < len(branches)
-        if len(written) == 1:
-            return {**written[0], "nullable": True} if nullable else written[0]
-        if nullable:
-            written = [{**branch, "nullable": True} for branch in written]
-        return {"anyOf": written} if written else {"type": "STRING", "nullable": True}
+        return whole if description is None else _add(whole, {"description": description}, missing_only=True)
 
     def _write_values(self, schema: JsonObject, written: JsonObject) -> None:
         if (values := schema.get("enum")) is not None:
@@ -111,6 +113,13 @@ class _Writer:
         if not members:
             return {"type": "STRING"}
         return self.write(members[0] if len(members) == 1 else {"anyOf": members})
+
+
+def _add(written: JsonObject, members: JsonObject, *, missing_only: bool = False) -> JsonObject:
+    """Add members to a schema; `anyOf` must stand alone, so its branches take them."""
+    if "anyOf" in written:
+        return {"anyOf": [_add(branch, members, missing_only=missing_only) for branch in written["anyOf"]]}
+    return {**members, **written} if missing_only else {**written, **members}
 
 
 def _note(written: JsonObject, text: str) -> None:

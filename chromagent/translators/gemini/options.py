@@ -25,8 +25,16 @@ class GeminiOptions:
     """Whether thoughts are asked for where the client does not say."""
     reasoning_field: Literal["reasoning_content", "reasoning", "both", "none"] = "reasoning_content"
     """Where thoughts appear."""
-    dummy_signature: bool = True
-    """Calls without a thought signature get the value that Google documents for foreign calls."""
+    dummy_signature: Literal["base64", "plain", "off"] = "base64"
+    """Calls without a thought signature get the value that Google documents for foreign calls, in this spelling."""
+    thinking_levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Model id to its thinking levels, lowest first, where the built-in table is wrong: `{"gemini-3.6-flash": ["LOW", "HIGH"]}`."""
+    image_detail: Literal["part", "request"] = "part"
+    """Where `detail` goes on Gemini 3 and later: to each image, or to the whole request as on older models."""
+    tier_transport: Literal["header", "body"] = "header"
+    """How `service_tier` is told to Vertex AI."""
+    annotation_end: Literal["inclusive", "exclusive"] = "inclusive"
+    """Whether `end_index` of an annotation is that of the last character, as OpenAI's types say, or the one after it."""
     schema_mode: Literal["json_schema", "openapi"] = "json_schema"
     """Which fields carry schemas; `openapi` is for endpoints that do not know the newer ones."""
     strict_tools_mode: Literal["validated", "auto"] = "validated"

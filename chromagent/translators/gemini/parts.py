@@ -41,6 +41,8 @@ class Reading:
     stream_arguments: bool = False
     sealed: bool = False
     expose_grounding: bool = True
+    annotation_end: int = -1
+    """Added to the index after the last character of an annotation."""
     memory: MutableMapping[str, object] = field(default_factory=dict[str, object])
 
 
@@ -131,7 +133,7 @@ class ChoiceReader:
         self._close_marker()
         self._flush_audio(last=True)
         self._keep_sources()
-        if found := grounding.annotations("".join(self._text), self._sources):
+        if found := grounding.annotations("".join(self._text), self._sources, self._reading.annotation_end):
             self._emit({"annotations": found})
         extra: JsonObject = {}
         if self._signature is not None:

@@ -4,7 +4,8 @@ Source: wire-gemini §1.8 and §1.9. Unknown names of the family get what their 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -76,6 +77,11 @@ _NUMBER: Final = re.compile(r"gemini-(\d+(?:\.\d+)?)")
 _SPEECH: Final = re.compile(r"-tts")
 _MEDIA: Final = re.compile(r"-image|nano-banana|-live|native-audio|embedding|transcribe|-omni|robotics|computer-use")
 _CONSERVATIVE: Final = Profile(0.0, "asked", conservative=True, context_window=None)
+
+
+def with_levels(profile: Profile, levels: Sequence[str] | None) -> Profile:
+    """Return the profile with other thinking levels, where an owner knows better than the table."""
+    return profile if levels is None else replace(profile, thinking="level", levels=tuple(levels))
 
 
 @lru_cache(maxsize=256)

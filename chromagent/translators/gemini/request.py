@@ -9,14 +9,14 @@ from typing import cast
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError, InvalidRequest
 from chromagent.translators.folding import fold
-from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, tools
+from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, signatures, tools
 from chromagent.translators.gemini.errors import ErrorReader, Origins, find_repair
 from chromagent.translators.gemini.media import MediaReader
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.options import GeminiOptions
 from chromagent.translators.gemini.parameters import TABLE
 from chromagent.translators.gemini.parts import Reading
-from chromagent.translators.gemini.profiles import profile_of
+from chromagent.translators.gemini.profiles import profile_of, with_levels
 from chromagent.translators.gemini.response import AnswerReader, Policy, read_whole
 from chromagent.translators.gemini.stream import GeminiStream
 from chromagent.translators.parameters import require_faithful
@@ -32,7 +32,7 @@ class GeminiTranslation:
         self._call = call
         self._options = options
         self._request = call.request
-        self._profile = profile_of(call.model)
+        self._profile = with_levels(profile_of(call.model), options.thinking_levels.get(call.model))
         self._google = extensions.read_google(self._request)
         self.headers: dict[str, str] = {}
         self.ignored = TABLE.ignored(self._request, self._profile)
@@ -105,8 +105,9 @@ class GeminiTranslation:
             names,
             self._profile,
             sends_ids=options.sends_ids and errors.IDS not in repairs,
-            dummy=options.dummy_signature and (self._profile.signs_calls or errors.SIGNATURES in repairs),
+            dummy=signatures.DUMMIES[options.dummy_signature],
             keep_signatures=errors.SIGNATURES not in repairs,
+            detail_by_part=self._detail_by_part,
         )
         inline = options.mid_system == "inline"
         systems, rest = _split_systems(turns, inline=inline)
@@ -138,7 +139,7 @@ class GeminiTranslation:
     def _generation(self, resolution: str | None) -> JsonObject:
         request, profile = self._request, self._profile
         config = generation.sampling(request, profile)
-        if resolution is not None and not profile.modern and not profile.conservative:
+        if resolution is not None and not self._detail_by_part and not profile.conservative:
             config["mediaResolution"] = resolution
         if "max_tokens" in request and request.get("max_completion_tokens", request["max_tokens"]) != request["max_tokens"]:
             self.ignored.append("max_tokens")
@@ -184,6 +185,10 @@ class GeminiTranslation:
         return choice, systems
 
     @property
+    def _detail_by_part(self) -> bool:
+        return self._profile.modern and self._options.image_detail == "part"
+
+    @property
     def _openapi(self) -> bool:
         return self._options.schema_mode == "openapi" or errors.OPENAPI in self._call.repairs
 
@@ -224,10 +229,12 @@ class GeminiTranslation:
         if not developer and (labels := extensions.labels(google, metadata, options.default_labels)):
             body["labels"] = labels
         tier = request.get("service_tier")
-        if not developer:
-            self.headers |= extensions.tier_headers(tier)
-        elif headers := extensions.tier_headers(tier):
-            body["serviceTier"] = headers["x-vertex-ai-llm-shared-request-type"]
+        if (kind := extensions.paid_tier(tier)) is not None and (developer or self._options.tier_transport == "body"):
+            body["serviceTier"] = kind
+        elif kind is not None:
+            self.headers |= extensions.tier_headers(kind)
+        elif tier == "scale":
+            self.ignored.append("service_tier")
 
     def _origins(self, toolset: tools.ToolSet, contents: Sequence[int]) -> Origins:
         place = "functions" if toolset.legacy else "tools"
@@ -261,6 +268,7 @@ class GeminiTranslation:
             stream_arguments=self._streams_arguments,
             sealed=options.tool_call_ids == "sealed",
             expose_grounding=options.expose_grounding,
+            annotation_end=0 if options.annotation_end == "exclusive" else -1,
             memory=self._call.memory,
         )
 

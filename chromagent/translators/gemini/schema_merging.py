@@ -131,14 +131,16 @@ class TooLarge(Exception):
 
 
 def tidy(root: JsonObject, most: int) -> tuple[JsonObject, bool]:
-    """Copy a document, repair its `required` lists and make cycles optional. Says whether a property became optional.
+    """Copy a document with the definitions that it refers to, repair its `required` lists and make cycles optional.
 
-    Raises `TooLarge` when shared parts, written out, are more than `most` schemas.
+    Says whether a property became optional. Raises `TooLarge` when shared parts, written out, are more than `most` schemas.
     """
     copier = _Copier(most)
     definitions = cast("JsonObject", root.get("$defs", {}))
     document = copier.copy({name: value for name, value in root.items() if name != "$defs"})
-    named = {name: copier.copy(schema) for name, schema in definitions.items()}
+    named: dict[str, JsonObject] = {}
+    while waiting := [name for name in copier.referred if name not in named]:
+        named |= {name: copier.copy(definitions[name]) for name in waiting}
     relaxed = _relax_cycles({"": document, **named})
     if named:
         document["$defs"] = named
@@ -150,11 +152,15 @@ class _Copier:
 
     def __init__(self, most: int) -> None:
         self._left = most
+        self.referred: dict[str, None] = {}
+        """Names of the definitions that the copies refer to, in order."""
 
     def copy(self, schema: JsonObject) -> JsonObject:
         self._left -= 1
         if self._left < 0:
             raise TooLarge
+        if isinstance(pointer := schema.get("$ref"), str):
+            self.referred[pointer.removeprefix("#/$defs/")] = None
         copied: JsonObject = {}
         for name, value in schema.items():
             copied[name] = self._member(name, value)

@@ -7,8 +7,12 @@ from typing import Final, NamedTuple, cast
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.translators import sealing
 
-DUMMY: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
-"""Base64 of `skip_thought_signature_validator`, the value that Google documents for calls that its models did not make."""
+DUMMIES: Final = {
+    "base64": "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",
+    "plain": "skip_thought_signature_validator",
+    "off": None,
+}
+"""The value that Google documents for calls that its models did not make, by spelling."""
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _FOREIGN_MARK: Final = "__thought__"

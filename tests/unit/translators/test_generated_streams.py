@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def frame(events: Sequence[Any]) -> bytes:
 def decode(body: bytes, cuts: Sequence[int]) -> list[ServerSentEvent]:
     decoder = SSEDecoder()
     bounds = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    found = [event for start, end in zip(bounds, bounds[1:], strict=False) for event in decoder.feed(body[start:end])]
+    found = [event for start, end in pairwise(bounds) for event in decoder.feed(body[start:end])]
     return found + decoder.finish()
 
 

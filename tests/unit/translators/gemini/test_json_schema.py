@@ -75,13 +75,10 @@ def test_no_property_is_lost_or_renamed(document: dict[str, Any]) -> None:
     assert json_schemas.property_names(cleaned.schema, cleaned.schema) == json_schemas.property_names(document, document)
 
 
-@given(json_schemas.DOCUMENTS)
+@given(json_schemas.SENSIBLE)
 @settings(max_examples=200, deadline=None)
 def test_what_is_clean_stays_as_it_is(document: dict[str, Any]) -> None:
-    try:
-        once = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
-    except InvalidRequest:
-        return
+    once = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
     assert json_schema.clean(once, PLACE, code="invalid_json_schema").schema == once
 
 
@@ -96,7 +93,9 @@ def test_a_schema_nested_too_deeply_is_a_400() -> None:
 def test_definitions_that_double_at_every_step_do_not_explode() -> None:
     definitions: dict[str, Any] = {f"d{step}": {"anyOf": [{"$ref": f"#/$defs/d{step + 1}"}] * 2} for step in range(40)}
     definitions["d40"] = {"type": "string"}
-    cleaned = json_schema.clean_parameters({"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}, PLACE)
+    cleaned = json_schema.clean_parameters(
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}, PLACE
+    )
     assert cleaned is not None
     assert len(json.dumps(cleaned.schema)) < 20_000
 

@@ -1,0 +1,78 @@
+"""The order in which places are tried: the same location again, the next location, the next route; and what ends it."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import answers
+from tests.support.apps import CLAUDE, GEMINI, chat, events, post, settings
+from tests.support.scripted_upstream import Scripted, ScriptedUpstream
+
+pytestmark = pytest.mark.anyio
+
+BUSY = answers.google_error(503, "UNAVAILABLE")
+PLACES: dict[str, Any] = {"locations": ["global", "eu", "us-central1"], "max_retries": 0}
+
+
+def hosts(upstream: ScriptedUpstream) -> list[str]:
+    return [httpx.URL(sent.url).host for sent in upstream.sent]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_next_location_serves_when_one_is_busy(stream: bool) -> None:
+    good = answers.gemini_stream("Hello") if stream else answers.gemini()
+    upstream = ScriptedUpstream(BUSY, answers.google_error(429, "RESOURCE_EXHAUSTED"), good)
+    answer = await post(upstream, chat(stream=stream), settings(gemini=PLACES))
+    assert answer.status_code == 200
+    assert hosts(upstream) == [
+        "aiplatform.googleapis.com",
+        "aiplatform.eu.rep.googleapis.com",
+        "us-central1-aiplatform.googleapis.com",
+    ]
+    assert answer.headers["x-chromagent-route"] == "vertex-gemini/gemini-3.8-flash@us-central1"
+    assert "/locations/us-central1/" in upstream.sent[2].url
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_when_all_are_dry_the_last_error_goes_out(stream: bool) -> None:
+    upstream = ScriptedUpstream(BUSY, BUSY, answers.google_error(429, "RESOURCE_EXHAUSTED"))
+    answer = await post(upstream, chat(stream=stream), settings(gemini=PLACES))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert len(upstream.sent) == 3
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_what_another_place_cannot_mend_is_told_at_once(status: int) -> None:
+    upstream = ScriptedUpstream(answers.google_error(status, "X"))
+    answer = await post(upstream, chat(), settings(gemini=PLACES))
+    assert answer.status_code == status
+    assert len(upstream.sent) == 1
+
+
+async def test_another_model_serves_only_where_the_owner_wrote_it_down() -> None:
+    mapping = {"model_mapping": {"best": ["gemini-4-argon", f"vertex-anthropic/{CLAUDE}"]}, "max_retries": 0}
+    upstream = ScriptedUpstream(BUSY, answers.claude("Hello"))
+    answer = await post(upstream, chat("best"), settings(gemini=mapping))
+    assert answer.json()["choices"][0]["message"]["content"] == "Hello"
+    assert answer.headers["x-chromagent-route"] == f"vertex-anthropic/{CLAUDE}@global"
+    assert answer.json()["model"] == "best"
+    upstream = ScriptedUpstream(BUSY, answers.claude("Hello"))
+    assert (await post(upstream, chat(GEMINI), settings(gemini={"max_retries": 0}))).status_code == 503
+
+
+async def test_no_other_place_is_tried_after_the_first_chunk() -> None:
+    broken = Scripted(200, [answers.gemini_stream("Hel", "lo").reads[0], httpx.ReadError("gone")])
+    upstream = ScriptedUpstream(broken, answers.gemini_stream("Hello"))
+    answer = await post(upstream, chat(stream=True), settings(gemini=PLACES))
+    assert events(answer.text)[-1]["error"]["code"] == "upstream_unreachable"
+    assert len(upstream.sent) == 1
+
+
+async def test_repairs_are_tried_anew_at_another_location() -> None:
+    refused = answers.google_error(400, "INVALID_ARGUMENT", "'low' is not a supported thinking level for this model.")
+    upstream = ScriptedUpstream(refused, BUSY, refused, answers.gemini())
+    answer = await post(upstream, chat(reasoning_effort="low"), settings(gemini=PLACES))
+    assert answer.status_code == 200
+    levels = [sent.body["generationConfig"]["thinkingConfig"].get("thinkingLevel") for sent in upstream.sent]
+    assert levels == ["LOW", None, "LOW", None]
