@@ -29,7 +29,7 @@ def references(schema: Any) -> set[str]:
 
 
 @given(json_schemas.DOCUMENTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_document_becomes_what_gemini_accepts_or_a_400(document: dict[str, Any]) -> None:
     before = deepcopy(document)
     try:
@@ -45,7 +45,7 @@ def test_any_document_becomes_what_gemini_accepts_or_a_400(document: dict[str, A
 
 
 @given(json_schemas.DOCUMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_document_becomes_the_older_language_or_a_400(document: dict[str, Any]) -> None:
     try:
         cleaned = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
@@ -55,7 +55,7 @@ def test_any_document_becomes_the_older_language_or_a_400(document: dict[str, An
 
 
 @given(json_schemas.DOCUMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_parameters_are_an_object_nothing_or_a_400(document: dict[str, Any]) -> None:
     try:
         cleaned = json_schema.clean_parameters(document, PLACE)
@@ -68,7 +68,7 @@ def test_parameters_are_an_object_nothing_or_a_400(document: dict[str, Any]) -> 
 
 
 @given(json_schemas.SENSIBLE)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_property_is_lost_or_renamed(document: dict[str, Any]) -> None:
     cleaned = json_schema.clean_parameters(document, PLACE)
     assert cleaned is not None
@@ -76,7 +76,7 @@ def test_no_property_is_lost_or_renamed(document: dict[str, Any]) -> None:
 
 
 @given(json_schemas.SENSIBLE)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_clean_stays_as_it_is(document: dict[str, Any]) -> None:
     once = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
     assert json_schema.clean(once, PLACE, code="invalid_json_schema").schema == once
