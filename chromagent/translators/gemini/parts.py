@@ -115,10 +115,10 @@ class ChoiceReader:
         if reason := candidate.get("finishReason"):
             self.finish_reason = str(reason)
             self._end_call()
-        self.finish_message = candidate.get("finishMessage") or self.finish_message
-        self.continuation = candidate.get("continuationToken") or self.continuation
-        self._grounding = candidate.get("groundingMetadata") or self._grounding
-        self._citations = candidate.get("citationMetadata") or self._citations
+        self.finish_message = lenient.text(candidate, "finishMessage") or self.finish_message
+        self.continuation = lenient.text(candidate, "continuationToken") or self.continuation
+        self._grounding = lenient.member(candidate, "groundingMetadata") or self._grounding
+        self._citations = lenient.member(candidate, "citationMetadata") or self._citations
 
     def next_answer(self) -> None:
         """What follows comes from another upstream request that goes on with this answer."""
@@ -156,12 +156,12 @@ class ChoiceReader:
             if value is not None:
                 reader(value, part)
                 break
-        signature = part.get("thoughtSignature")
+        signature = lenient.text(part, "thoughtSignature")
         if signature and "functionCall" not in part:
             self._signature = signature
 
     def _read_text(self, text: JsonValue, part: JsonObject) -> None:
-        if not text:
+        if not text or not isinstance(text, str):
             return
         if part.get("thought") is True:
             self._add_thought(text)
@@ -241,12 +241,12 @@ class ChoiceReader:
 
     def _read_call(self, call: JsonValue, part: JsonObject) -> None:
         pieces = call.get("partialArgs")
-        name = call.get("name")
+        name = lenient.text(call, "name")
         if name:
             self._end_call()
-            signature = part.get("thoughtSignature")
+            signature = lenient.text(part, "thoughtSignature") or None
             if pieces is None and not call.get("willContinue"):
-                self._tell_call(name, call.get("id"), signature, codec.encode_text(plain(call.get("args") or {})))
+                self._tell_call(name, call.get("id"), signature, codec.encode_text(plain(lenient.member(call, "args"))))
                 return
             self._partial = _PartialCall(name, call.get("id"), signature, ArgumentWriter(), [])
             if self._reading.stream_arguments and self._reading.names.back(name) not in self._reading.custom:
