@@ -336,6 +336,67 @@ def test_a_busy_upstream_is_tried_again_without_the_client_noticing(client: Open
     assert completion.choices[0].finish_reason == "stop"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities_of_a_model_that_has_them(client: OpenAI, stream: bool) -> None:
+    ask = {"model": "gemini-2.5-flash", "messages": user("say hello there"), "logprobs": True, "top_logprobs": 2}
+    if stream:
+        with client.chat.completions.stream(**ask) as events:  # pyright: ignore
+            choice = events.get_final_completion().choices[0]
+    else:
+        choice = client.chat.completions.create(**ask).choices[0]  # pyright: ignore
+    assert choice.logprobs is not None
+    tokens = choice.logprobs.content or []
+    assert "".join(token.token for token in tokens) == choice.message.content
+    assert all(len(token.top_logprobs) == 2 for token in tokens)
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True])
+def test_web_search_brings_annotations(client: OpenAI, model: str, stream: bool) -> None:
+    if stream:
+        with client.chat.completions.stream(model=model, messages=user("Tell me about Oslo."), web_search_options={}) as events:
+            message = events.get_final_completion().choices[0].message
+    else:
+        message = (
+            client.chat.completions.create(model=model, messages=user("Tell me about Oslo."), web_search_options={})
+            .choices[0]
+            .message
+        )
+    citation = (message.annotations or [])[0]
+    found = citation["url_citation"] if isinstance(citation, dict) else citation.url_citation.model_dump()
+    assert found["url"].startswith("https://example.com")
+    assert 0 <= found["start_index"] < found["end_index"] < len(message.content or "")
+
+
+def test_code_that_google_ran_is_part_of_the_text(client: OpenAI) -> None:
+    tools: list[object] = [{"type": "code_interpreter"}]
+    completion = client.chat.completions.create(model=GEMINI, messages=user("Compute 12 * 12"), tools=tools)  # pyright: ignore
+    assert "print(12 * 12)" in (completion.choices[0].message.content or "")
+    assert "\n144\n" in (completion.choices[0].message.content or "")
+
+
+def test_images_and_speech_out(client: OpenAI) -> None:
+    image = client.chat.completions.create(model="gemini-3.1-flash-image", messages=user("Draw a dot")).choices[0].message
+    assert image.model_extra["images"][0]["image_url"]["url"].startswith("data:image/png;base64,")  # pyright: ignore
+    spoken = client.chat.completions.create(
+        model="gemini-3.8-flash-tts", messages=user("Hello"), modalities=["audio"], audio={"voice": "alloy", "format": "wav"}
+    )
+    audio = spoken.choices[0].message.audio
+    assert audio is not None
+    assert base64.b64decode(audio.data)[:4] == b"RIFF"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_longer_than_one_request(client: OpenAI, stream: bool) -> None:
+    ask = {"model": "gemini-4-argon", "messages": user("simulate: continuation and count to 20")}
+    if stream:
+        with client.chat.completions.stream(**ask) as events:  # pyright: ignore
+            text = events.get_final_completion().choices[0].message.content
+    else:
+        text = client.chat.completions.create(**ask).choices[0].message.content  # pyright: ignore
+    assert "20" in (text or "")
+
+
 def test_the_list_of_models(client: OpenAI) -> None:
     models = {model.id: model for model in client.models.list()}
     assert {GEMINI, CLAUDE, "fast"} <= set(models)

@@ -202,7 +202,21 @@ class Answer:
             ending["continuationToken"] = base64.b64encode(self._request.id.encode()).decode()
         if self._searches:
             ending["groundingMetadata"] = self._grounding()
+        if self._request.config.get("responseLogprobs"):
+            ending["logprobsResult"] = self._probabilities()
         return ending
+
+    def _probabilities(self) -> JsonObject:
+        """Be a little less sure of each word than of the one before."""
+        words = re.findall(r"\s*\S+", self._text)
+        chosen = [{"token": word, "tokenId": number, "logProbability": -0.01 * number} for number, word in enumerate(words)]
+        result: JsonObject = {"chosenCandidates": chosen}
+        if count := self._request.config.get("logprobs", 0):
+            result["topCandidates"] = [
+                {"candidates": [one, *({"token": "…", "tokenId": -1, "logProbability": -5.0 - rank} for rank in range(1, count))]}
+                for one in chosen
+            ]
+        return result
 
     @property
     def _searches(self) -> bool:
@@ -225,6 +239,7 @@ class Answer:
         """Give the parts of a whole answer."""
         if self._shows_thoughts:
             yield {"text": self._plan.thoughts, "thought": True}
+        yield from self._code()
         if self._text:
             yield {"text": self._text}
         yield from self._media()
@@ -235,6 +250,7 @@ class Answer:
         if self._shows_thoughts:
             for piece in re.findall(r"\S+\s*", self._plan.thoughts):
                 yield {"text": piece, "thought": True}
+        yield from self._code()
         for piece in re.findall(r"\s*\S+", self._text):
             yield {"text": piece}
         yield from self._media()
@@ -243,6 +259,16 @@ class Answer:
             yield from self._streamed_calls()
         else:
             yield from self._calls()
+
+    def _code(self) -> Iterator[JsonObject]:
+        """Run a sum, where code may be run and a sum is asked for."""
+        found = re.search(r"(\d{1,9})\s*([-+*])\s*(\d{1,9})", self._request.prompt.text)
+        if not found or not any("codeExecution" in tool for tool in members(self._request.body, "tools")):
+            return
+        one, operator, other = int(found[1]), found[2], int(found[3])
+        result = {"+": one + other, "-": one - other, "*": one * other}[operator]
+        yield {"executableCode": {"language": "PYTHON", "code": f"print({one} {operator} {other})"}}
+        yield {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": f"{result}\n"}}
 
     def _media(self) -> Iterator[JsonObject]:
         if self._request.family.draws:
@@ -278,6 +304,8 @@ class Answer:
         written = brain.tokens(self._text) + sum(1 + brain.tokens(codec.encode_text(call.arguments)) for call in self._plan.calls)
         written *= self._request.choices
         usage: JsonObject = {"promptTokenCount": prompt, "totalTokenCount": prompt + written + thoughts, "trafficType": "ON_DEMAND"}
+        if self._request.body.get("cachedContent"):
+            usage["cachedContentTokenCount"] = prompt // 2
         usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": prompt}]
         if written:
             usage["candidatesTokenCount"] = written
