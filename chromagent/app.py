@@ -23,8 +23,10 @@ from chromagent.policy.authentication import Authenticator, KeyRing
 from chromagent.policy.routing import RoutedBackend, Router
 from chromagent.providers import registry
 from chromagent.providers.protocol import Backend, Provider
+from chromagent.providers.vertex import MediaFetcher
 from chromagent.upstream.client import UpstreamClient
 from chromagent.upstream.credentials import ApiKey, GoogleCredentials, NoCredentials, UpstreamCredentials
+from chromagent.upstream.remote_files import FetchRules, RemoteFiles
 from chromagent.upstream.secrets import ReferencedSecrets, SecretSource
 
 _FAMILIES: dict[str, Family] = {"vertex-gemini": "gemini", "vertex-anthropic": "claude"}
@@ -43,17 +45,17 @@ def open_app() -> App:
     return build_app(config.load(registry.OPTIONS))
 
 
-def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Face:
-    """Build the application that answers every route, over another transport if given (tests)."""
-    return build_app(settings, transport=transport).chat
+def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, files: RemoteFiles | None = None) -> Face:
+    """Build the application that answers every route, over another transport and another way to files if given (tests)."""
+    return build_app(settings, transport=transport, files=files).chat
 
 
-def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> App:
+def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, files: RemoteFiles | None = None) -> App:
     """Build both applications over the same parts."""
     telemetry.configure(settings.log.level)
     secrets = ReferencedSecrets(config.environment())
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
-    providers = _build_providers(settings, secrets, UpstreamClient(transport))
+    providers = _build_providers(settings, secrets, UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch)
     router = _build_router(settings)
 
     chat = ChatCompletions(Gateway(router, providers), authenticate, _chat_settings(settings))
@@ -77,7 +79,7 @@ def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
     return None if reference is None else KeyRing(lambda: secrets.read(reference))
 
 
-def _build_providers(settings: Settings, secrets: SecretSource, client: UpstreamClient) -> dict[str, Provider]:
+def _build_providers(settings: Settings, secrets: SecretSource, client: UpstreamClient, fetch: MediaFetcher) -> dict[str, Provider]:
     return {
         name: registry.build(
             backend.provider,
@@ -91,12 +93,16 @@ def _build_providers(settings: Settings, secrets: SecretSource, client: Upstream
                 strict=settings.strict,
             ),
             options={"tool_call_ids": settings.tool_call_ids, **backend.options},
-            client=client,
-            credentials=_build_credentials(backend, secrets),
+            means=registry.Means(client, _build_credentials(backend, secrets), fetch),
         )
         for name, backend in settings.backends.items()
         if backend.enabled
     }
+
+
+def _fetch_rules(settings: Settings) -> FetchRules:
+    rules = settings.remote_media
+    return FetchRules(rules.enabled, frozenset(host.lower() for host in rules.hosts), rules.max_bytes, rules.timeout)
 
 
 def _build_credentials(backend: config.Backend, secrets: SecretSource) -> UpstreamCredentials:

@@ -48,8 +48,8 @@ class Platform(Protocol):
         """Put together what the translator may know."""
         ...
 
-    async def fetch(self, urls: Sequence[str]) -> Mapping[str, Media]:
-        """Fetch remote files. Raises `InvalidRequest`."""
+    async def fetch(self, urls: Mapping[str, str]) -> Mapping[str, Media]:
+        """Fetch remote files, given with their places in the request. Raises `InvalidRequest`."""
         ...
 
     def address(self, location: str) -> str:

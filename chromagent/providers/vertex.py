@@ -1,7 +1,7 @@
 """The shared shell of all backends on Vertex AI. Hides hosts, headers, identity, and what a model was found to refuse."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from chromagent import codec
@@ -12,12 +12,14 @@ from chromagent.providers.protocol import Ask, Backend, Format, Report
 from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
+from chromagent.upstream.remote_files import RemoteFile
 
 REPAIR_MEMORY: Final = 3600.0
 """Seconds for which a model at a location is remembered to refuse something."""
 MEMORY_SIZE: Final = 20_000
 
-MediaFetcher = Callable[[Sequence[str]], Awaitable[Mapping[str, Media]]]
+MediaFetcher = Callable[[Mapping[str, str]], Awaitable[Mapping[str, RemoteFile]]]
+"""URLs with their places in the request → files."""
 
 
 def host_of(location: str) -> str:
@@ -87,9 +89,9 @@ class VertexProvider:
             **self.backend.additional_headers,
         }
 
-    async def fetch(self, urls: Sequence[str]) -> Mapping[str, Media]:
+    async def fetch(self, urls: Mapping[str, str]) -> Mapping[str, Media]:
         """Fetch remote files."""
-        return await self._fetch(urls)
+        return {url: Media(*file) for url, file in (await self._fetch(urls)).items()}
 
     def credentials_refused(self) -> None:
         """Tell that the upstream answered 401."""

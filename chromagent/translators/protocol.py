@@ -176,8 +176,8 @@ class Translator(Protocol):
         """Translate. Raises `InvalidRequest` or `ModelNotFound`."""
         ...
 
-    def remote_media(self, call: Call) -> list[str]:
-        """URLs that must be fetched into `Call.media` before `request`, because this upstream does not fetch."""
+    def remote_media(self, call: Call) -> dict[str, str]:
+        """URLs to fetch into `Call.media` before `request`, because this upstream does not; each with its place in the request."""
         ...
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:

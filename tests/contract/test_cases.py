@@ -4,45 +4,50 @@ from typing import Any
 
 import pytest
 
-from tests.support import cases
-from tests.support.apps import GEMINI
+from tests.support import answers, cases
+from tests.support.apps import CLAUDE, GEMINI
 from tests.support.cases import Case
 
 pytestmark = pytest.mark.anyio
 
-GEMINI_CASES = cases.load("gemini")
-ANTHROPIC_CASES = cases.load("anthropic")
-
 GEMINI_ANSWER: dict[str, Any] = {"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
+
+
+RAILS = {"gemini": GEMINI, "anthropic": CLAUDE}
+ALL = cases.load("gemini") + cases.load("anthropic")
+STREAMS = [row for row in ALL if row.values[0].chunks]
+REFUSED = [row for row in ALL if row.values[0].sent == () and not row.values[0].request.get("stream")]
 
 
 def default(case: Case) -> dict[str, Any]:
     """What the upstream says where a case does not care."""
-    return {"events": [GEMINI_ANSWER]} if case.request.get("stream") else {"json": GEMINI_ANSWER}
+    if case.provider == "gemini":
+        return {"events": [GEMINI_ANSWER]} if case.request.get("stream") else {"json": GEMINI_ANSWER}
+    return {"events": answers.claude_events("ok")} if case.request.get("stream") else {"json": answers.claude_message("ok")}
 
 
-@pytest.mark.parametrize("case", GEMINI_CASES)
-async def test_gemini(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await cases.run(case, GEMINI, default(case), monkeypatch) == []
+@pytest.mark.parametrize("case", ALL)
+async def test_a_case(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await cases.run(case, RAILS[case.provider], default(case), monkeypatch) == []
 
 
-@pytest.mark.parametrize("case", [row for row in GEMINI_CASES if row.values[0].chunks])
+@pytest.mark.parametrize("case", STREAMS)
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_gemini_streams_in_reads_of_any_size(case: Case, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await cases.run(case, GEMINI, default(case), monkeypatch, size=size) == []
+async def test_a_stream_in_reads_of_any_size(case: Case, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await cases.run(case, RAILS[case.provider], default(case), monkeypatch, size=size) == []
 
 
-@pytest.mark.parametrize(
-    "case", [row for row in GEMINI_CASES if row.values[0].sent == () and not row.values[0].request.get("stream")]
-)
-async def test_gemini_refuses_a_stream_as_it_refuses_a_whole_answer(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_stream_is_refused_as_a_whole_answer_is(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     if "stream_options" not in case.request:
-        assert await cases.run(cases.streamed(case), GEMINI, default(case), monkeypatch) == []
+        assert await cases.run(cases.streamed(case), RAILS[case.provider], default(case), monkeypatch) == []
 
 
-def test_every_edge_case_of_the_document_is_here() -> None:
-    numbers = {row.id.partition("-")[0] for row in GEMINI_CASES}
-    assert {f"E{number:03}" for number in range(1, 135)} <= numbers
+@pytest.mark.parametrize(("provider", "count", "elsewhere"), [("gemini", 134, set[int]()), ("anthropic", 102, {92})])
+def test_every_edge_case_of_the_documents_is_here(provider: str, count: int, elsewhere: set[int]) -> None:
+    """Case 92, a client that leaves, is a test of its own among those of the endpoint."""
+    numbers = {int(row.id[1:4]) for row in cases.load(provider) if row.id.startswith("E")}
+    assert numbers == set(range(1, count + 1)) - elsewhere
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def client(upstream: ScriptedUpstream, configured: Settings | None = None) -> ht
 
 async def post(upstream: ScriptedUpstream, body: Mapping[str, Any] | bytes, configured: Settings | None = None, **headers: str):
     """One chat request."""
-    content = body if isinstance(body, bytes) else codec.encode(body)
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()  # lone surrogates stay escaped, as clients send them
     async with client(upstream, configured) as http:
         return await http.post("/v1/chat/completions", content=content, headers={"content-type": "application/json", **headers})
 

@@ -35,6 +35,7 @@ class Case:
     location: str = "global"
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    retries: int = 0
     backends: tuple[str, ...] = ("vertex-gemini", "vertex-anthropic")
     answers: tuple[dict[str, Any], ...] = ()
     sent: tuple[Any, ...] | None = None
@@ -174,7 +175,7 @@ def _frame(event: Any) -> str:
 
 
 def _settings(case: Case, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    chosen: dict[str, Any] = {"locations": [case.location], "options": case.options, "max_retries": 0}
+    chosen: dict[str, Any] = {"locations": [case.location], "options": case.options, "max_retries": case.retries}
     if case.options.get("surface") in ("express", "developer"):
         monkeypatch.setenv("TEST_API_KEY", "K")
         chosen |= {"auth": "api_key", "api_key": "env:TEST_API_KEY"}

@@ -29,9 +29,9 @@ class AnthropicTranslator:
         """Translate. Raises `InvalidRequest`."""
         return AnthropicTranslation(call, self._options)
 
-    def remote_media(self, call: Call) -> list[str]:
+    def remote_media(self, call: Call) -> dict[str, str]:
         """Tell which URLs the gateway must fetch: Vertex AI takes bytes only."""
-        return remote_urls(call.request["messages"]) if self._options.media_fetch else []
+        return remote_urls(call.request["messages"]) if self._options.media_fetch else {}
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """Read an error answer to a probe."""

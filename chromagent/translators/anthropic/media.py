@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 from urllib.parse import unquote_to_bytes
 
+from chromagent import media_types
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
@@ -19,6 +20,7 @@ from chromagent.translators.protocol import Call
 _STANDARD: Final = str.maketrans("-_", "+/", " \t\r\n\f\v")
 _PREFIX: Final = 2048
 _LONGEST_TITLE: Final = 255
+_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
 _TEXT_NAMES: Final = (
     *(".txt", ".md", ".csv", ".json", ".xml", ".html", ".log", ".yaml", ".yml", ".toml", ".sql"),
@@ -103,19 +105,25 @@ class MediaReader:
         raise wrong_value(place, "The URL must be a data: or https: URL.")
 
 
-def remote_urls(messages: Sequence[JsonObject]) -> list[str]:
-    """Find the http(s) URLs among the parts of messages, each once. What is malformed is left to the reader."""
-    found: dict[str, None] = {}
-    for message in messages:
-        for part in as_list(message.get("content")):
-            if (url := _address(as_object(part)))[:6].lower().startswith(("https:", "http:")):
-                found[url] = None
-    return list(found)
+def remote_urls(messages: Sequence[JsonObject]) -> dict[str, str]:
+    """Find the http(s) URLs among the parts of messages, each with its first place. What is malformed is left to the reader."""
+    found: dict[str, str] = {}
+    for index, message in enumerate(messages):
+        for number, part in enumerate(as_list(message.get("content"))):
+            place = Place(("messages", index, "content", number), dotted=True)
+            url, where = _address(as_object(part), place)
+            if url[:6].lower().startswith(("https:", "http:")):
+                found.setdefault(url, str(where))
+    return found
 
 
-def _address(part: JsonObject) -> str:
+def _address(part: JsonObject, place: Place) -> tuple[str, Place]:
     image = part.get("image_url")
-    return image if isinstance(image, str) else text(as_object(image), "url") or text(as_object(part.get("file")), "file_data")
+    if isinstance(image, str):
+        return image, place.at("image_url", "url")
+    if url := text(as_object(image), "url"):
+        return url, place.at("image_url", "url")
+    return text(as_object(part.get("file")), "file_data"), place.at("file", "file_data")
 
 
 def _read_data_url(url: str, place: Place) -> _Data:
@@ -141,13 +149,8 @@ def _normalise(payload: str, place: Place) -> str:
 
 
 def _image_type(start: bytes) -> str | None:
-    if start.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if start.startswith(b"\x89PNG"):
-        return "image/png"
-    if start.startswith(b"GIF8"):
-        return "image/gif"
-    return "image/webp" if start[:4] == b"RIFF" and start[8:12] == b"WEBP" else None
+    media_type = media_types.sniff(start)
+    return media_type if media_type in _IMAGES else None
 
 
 def _image(media_type: str, data: str) -> Block:

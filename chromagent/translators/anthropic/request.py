@@ -362,7 +362,7 @@ class AnthropicTranslation:
 
     def _name_betas(self, body: JsonObject) -> None:
         sent, refused = betas.split(betas.asked(self._request, self._call.betas), self._options.allowed_betas)
-        self.ignored += [f"anthropic-beta:{name}" for name in refused]
+        self.ignored += [f"anthropic-beta.{name}" for name in refused]
         sent |= self._needed_betas(body)
         plan = self._plan
         if self._options.thinking_binding == "drop_block" and plan.thinking and plan.thinking.get("type") == "adaptive":

@@ -28,9 +28,9 @@ class GeminiTranslator:
         """Translate. Raises `InvalidRequest`."""
         return GeminiTranslation(call, self._options)
 
-    def remote_media(self, call: Call) -> list[str]:
+    def remote_media(self, call: Call) -> dict[str, str]:
         """Tell which URLs the gateway must fetch: none, unless the owner wants it to, as Google fetches by itself."""
-        return remote_urls(call.request["messages"]) if self._options.http_media == "fetch" else []
+        return remote_urls(call.request["messages"]) if self._options.http_media == "fetch" else {}
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """Read an error answer to a probe."""

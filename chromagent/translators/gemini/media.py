@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from chromagent import media_types
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema.reading import Place, wrong_value
@@ -46,7 +47,6 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
 _OFFICE: Final = ("application/vnd.openxmlformats", "application/vnd.oasis", "application/vnd.ms-", "application/msword")
 _YOUTUBE: Final = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"})
 _STANDARD: Final = str.maketrans("-_", "+/", " \t\r\n\f\v")
-_PREFIX: Final = 64
 
 
 class MediaReader:
@@ -81,7 +81,7 @@ class MediaReader:
             raise wrong_value(here, "'file_data' must be a string.", "invalid_type")
         if ":" in data[:8]:
             return self.read_url(data, here, assumed=told, told=told)
-        return _document(told or sniff(_decode_prefix(data)), normalise_base64(data, here), here)
+        return _document(told or media_types.sniff(_decode_prefix(data)), normalise_base64(data, here), here)
 
     def read_audio(self, audio: JsonObject, place: Place) -> Part:
         """Read an `input_audio` part."""
@@ -104,7 +104,7 @@ class MediaReader:
         else:
             data = base64.b64encode(unquote_to_bytes(payload)).decode()
         if media_type in ("", "application/octet-stream"):
-            media_type = sniff(_decode_prefix(data)) or assumed or ""
+            media_type = media_types.sniff(_decode_prefix(data)) or assumed or ""
         return _document(media_type, data, place)
 
     def _read_bucket(self, url: str, place: Place, media_type: str | None) -> Part:
@@ -146,29 +146,6 @@ def normalise_base64(text: str, place: Place) -> str:
     return text
 
 
-_SIGNATURES: Final = (
-    (b"\x89PNG", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"%PDF-", "application/pdf"),
-    (b"ID3", "audio/mp3"),
-    (b"\xff\xfb", "audio/mp3"),
-)
-
-
-def sniff(start: bytes) -> str | None:
-    """Tell the type by the first bytes."""
-    for signature, media_type in _SIGNATURES:
-        if start.startswith(signature):
-            return media_type
-    if start[:4] == b"RIFF":
-        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(start[8:12])
-    if start[4:8] == b"ftyp":
-        return "image/heic" if start[8:12] in (b"heic", b"heix", b"mif1") else "video/mp4"
-    return None
-
-
 def _document(media_type: str | None, data: str, place: Place) -> Part:
     """Make inline data; text of any kind goes as plain text, the only kind that Gemini takes."""
     if not media_type:
@@ -205,7 +182,7 @@ def _type_of_address(url: str) -> str | None:
 
 
 def _decode_prefix(data: str) -> bytes:
-    start = data[:_PREFIX].translate(_STANDARD)
+    start = data[: media_types.ENOUGH].translate(_STANDARD)
     try:
         return base64.b64decode(start[: len(start) // 4 * 4])
     except binascii.Error:
@@ -216,21 +193,23 @@ def _bad_base64(place: Place) -> InvalidRequest:
     return wrong_value(place, f"'{place}' does not hold valid base64 data.", "invalid_base64")
 
 
-def remote_urls(messages: Sequence[JsonObject]) -> list[str]:
-    """Find the http(s) URLs among the parts of messages, each once. What is malformed is left to the reader."""
-    found: dict[str, None] = {}
-    for message in messages:
+def remote_urls(messages: Sequence[JsonObject]) -> dict[str, str]:
+    """Find the http(s) URLs among the parts of messages, each with its first place. What is malformed is left to the reader."""
+    found: dict[str, str] = {}
+    for index, message in enumerate(messages):
         content = message.get("content")
-        for part in cast("list[JsonValue]", content) if isinstance(content, list) else []:
-            if isinstance(part, dict) and (url := _address(cast("JsonObject", part))).startswith(("https:", "http:")):
-                found[url] = None
-    return list(found)
+        for number, part in enumerate(cast("list[JsonValue]", content) if isinstance(content, list) else []):
+            if isinstance(part, dict):
+                url, where = _address(cast("JsonObject", part), Place(("messages", index, "content", number)))
+                if url[:6].lower().startswith(("https:", "http:")):
+                    found.setdefault(url, str(where))
+    return found
 
 
-def _address(part: JsonObject) -> str:
+def _address(part: JsonObject, place: Place) -> tuple[str, Place]:
     for kind, member in (("image_url", "url"), ("video_url", "url"), ("file", "file_data"), ("file", "file_id")):
         value = part.get(kind)
         value = cast("JsonObject", value).get(member) if isinstance(value, dict) else value
         if isinstance(value, str):
-            return value
-    return ""
+            return value, place.at(kind, member)
+    return "", place
