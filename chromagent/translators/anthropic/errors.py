@@ -219,7 +219,8 @@ def _structured(lower: str, body: JsonObject) -> str | None:
 
 
 def _is_about_system(lower: str, body: JsonObject) -> bool:
-    return "role" in lower and "system" in lower and any(message["role"] == "system" for message in body["messages"])
+    about = "role" in lower and ("system" in lower or "'assistant'" in lower)
+    return about and any(message["role"] == "system" for message in body["messages"])
 
 
 def broken_off() -> GatewayError:
