@@ -112,6 +112,16 @@ def array(value: JsonValue, place: Place) -> list[JsonValue]:
     raise wrong_type(place, "an array", value)
 
 
+def texts(value: JsonValue, place: Place) -> list[str]:
+    """Read an array of strings."""
+    return [text(item, place.at(index)) for index, item in enumerate(array(value, place))]
+
+
+def text_or_texts(value: JsonValue, place: Place) -> list[str]:
+    """Read a string, or an array of strings."""
+    return [value] if isinstance(value, str) else texts(value, place)
+
+
 def required(container: JsonObject, name: str, reader: Reader[T], place: Place) -> T:
     """Read a member that must be there. `place` is that of the container."""
     value = container.get(name)

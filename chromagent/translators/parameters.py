@@ -6,11 +6,12 @@ and what to name; `GET /v1/models` and docs/parameters.md are made from the same
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from chromagent.codec import JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema.chat import FIELDS
+from chromagent.schema.reading import Place, Reader
 from chromagent.translators.protocol import Disposition
 
 Profile = TypeVar("Profile")
@@ -80,6 +81,19 @@ class ParameterTable(Generic[Profile]):
             if disposition == "ignored":
                 names.append(name)
         return names
+
+
+def typed(name: str, reader: Reader[Any]) -> Callable[[JsonValue], InvalidRequest | None]:
+    """Return a check of the type of an extension, whose types no schema knows."""
+
+    def check(value: JsonValue) -> InvalidRequest | None:
+        try:
+            reader(value, Place((name,)))
+        except InvalidRequest as fault:
+            return fault
+        return None
+
+    return check
 
 
 def refused(name: str, reason: str, code: str = "unsupported_parameter") -> InvalidRequest:

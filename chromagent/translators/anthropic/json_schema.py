@@ -33,7 +33,11 @@ _IMPOSSIBLE: Final = frozenset(
     {"not", "if", "then", "else", "patternProperties", "dependentSchemas", "dependentRequired", "prefixItems", "contains"}
     | {"unevaluatedProperties", "unevaluatedItems", "propertyNames"}
 )
-_SILENT: Final = frozenset({"$schema", "$id", "$comment", "examples", "definitions", "$defs", "nullable", "oneOf", "allOf"})
+_KEPT: Final = frozenset(
+    {"type", "properties", "required", "items", "minItems", "enum", "const", "anyOf", "$ref", "description", "title", "default"}
+    | {"format", "pattern"}
+)
+"""All that structured outputs take as it is; what is neither here nor above describes no instance and is left out."""
 _LOOKAROUND: Final = re.compile(r"\(\?[=!<]|\\[1-9]")
 _MOST_OPTIONAL: Final = 24
 _MOST_UNIONS: Final = 16
@@ -195,7 +199,7 @@ class _Rewriter:
         for key, value in node.items():
             if self._is_noted(key, value, node):
                 notes.append(f"{key}: {codec.encode_text(value)}")
-            elif key not in _SILENT:
+            elif key in _KEPT:
                 rewritten[key] = self._member(key, value, depth)
         if alternatives := [
             *as_list(rewritten.get("anyOf")),

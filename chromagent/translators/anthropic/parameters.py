@@ -8,9 +8,10 @@ from typing import Final
 
 from chromagent.codec import JsonValue
 from chromagent.errors import InvalidRequest
+from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.anthropic.profiles import Profile
-from chromagent.translators.parameters import Parameter, ParameterTable
+from chromagent.translators.parameters import Parameter, ParameterTable, typed
 from chromagent.translators.protocol import Disposition
 
 Check = Callable[[JsonValue], InvalidRequest | None]
@@ -116,16 +117,16 @@ TABLE: Final = ParameterTable[Profile](
         Parameter("user", "mapped"),
         Parameter("verbosity", "ignored", _STYLE, _is("medium"), _one_of("verbosity", "low", "medium", "high")),
         Parameter("web_search_options", "mapped"),
-        Parameter("top_k", _sampled, _DECIDES),
-        Parameter("thinking", _reasoned),
-        Parameter("reasoning", _reasoned),
-        Parameter("include_reasoning", _reasoned),
-        Parameter("cache_control", "mapped"),
-        Parameter("anthropic_beta", "mapped"),
-        Parameter("betas", "mapped"),
-        Parameter("output_config", "mapped"),
-        Parameter("context_management", "mapped"),
-        Parameter("stop_sequences", "mapped"),
-        Parameter("extra_body", "mapped"),
+        Parameter("top_k", _sampled, _DECIDES, check=typed("top_k", reading.integer)),
+        Parameter("thinking", _reasoned, check=typed("thinking", reading.mapping)),
+        Parameter("reasoning", _reasoned, check=typed("reasoning", reading.mapping)),
+        Parameter("include_reasoning", _reasoned, check=typed("include_reasoning", reading.boolean)),
+        Parameter("cache_control", "mapped", check=typed("cache_control", reading.mapping)),
+        Parameter("anthropic_beta", "mapped", check=typed("anthropic_beta", reading.text_or_texts)),
+        Parameter("betas", "mapped", check=typed("betas", reading.text_or_texts)),
+        Parameter("output_config", "mapped", check=typed("output_config", reading.mapping)),
+        Parameter("context_management", "mapped", check=typed("context_management", reading.mapping)),
+        Parameter("stop_sequences", "mapped", check=typed("stop_sequences", reading.text_or_texts)),
+        Parameter("extra_body", "mapped", check=typed("extra_body", reading.mapping)),
     ]
 )

@@ -306,7 +306,7 @@ class AnthropicTranslation:
     def _stops(self) -> list[str]:
         stop = self._request.get("stop")
         given = [stop] if isinstance(stop, str) else list(stop or [])
-        extra = [text for text in as_list(self._request.get("stop_sequences")) if isinstance(text, str)]
+        extra = reading.optional(cast("JsonObject", self._request), "stop_sequences", reading.text_or_texts, Place()) or []
         kept = list(dict.fromkeys(text for text in [*given, *extra] if text.strip()))
         if any(not text.strip() for text in given):
             self.ignored.append("stop")

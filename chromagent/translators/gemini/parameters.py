@@ -8,9 +8,10 @@ from typing import Final
 
 from chromagent.codec import JsonValue
 from chromagent.errors import InvalidRequest
+from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.gemini.profiles import Profile
-from chromagent.translators.parameters import Parameter, ParameterTable
+from chromagent.translators.parameters import Parameter, ParameterTable, typed
 from chromagent.translators.protocol import Disposition
 
 Check = Callable[[JsonValue], InvalidRequest | None]
@@ -125,15 +126,15 @@ TABLE: Final = ParameterTable[Profile](
             check=_one_of("verbosity", "low", "medium", "high"),
         ),
         _row("web_search_options"),
-        _row("top_k", _sampled, _NO_SAMPLING),
-        _row("reasoning", _reasoned),
-        _row("thinking", _reasoned),
-        _row("thinking_config", _reasoned),
-        _row("include_reasoning", _reasoned),
-        _row("safety_settings"),
-        _row("cached_content"),
-        _row("labels"),
-        _row("extra_body"),
-        _row("google"),
+        _row("top_k", _sampled, _NO_SAMPLING, check=typed("top_k", reading.integer)),
+        _row("reasoning", _reasoned, check=typed("reasoning", reading.mapping)),
+        _row("thinking", _reasoned, check=typed("thinking", reading.mapping)),
+        _row("thinking_config", _reasoned, check=typed("thinking_config", reading.mapping)),
+        _row("include_reasoning", _reasoned, check=typed("include_reasoning", reading.boolean)),
+        _row("safety_settings", check=typed("safety_settings", reading.array)),
+        _row("cached_content", check=typed("cached_content", reading.text)),
+        _row("labels", check=typed("labels", reading.mapping)),
+        _row("extra_body", check=typed("extra_body", reading.mapping)),
+        _row("google", check=typed("google", reading.mapping)),
     ]
 )

@@ -76,7 +76,7 @@ JUNK = st.recursive(
         st.booleans(),
         st.integers(-3, 2**64),
         st.floats(-3, 3),
-        st.sampled_from(["", "x", "auto", "data:,", "https://h/x", "gs://b/a", "text", "\ud800", "a" * 300]),
+        st.sampled_from(["", "x", "auto", "data:,", "https://h/x", "gs://b/a", "text", "a" * 300]),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=2),
