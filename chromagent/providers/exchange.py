@@ -112,6 +112,7 @@ class VertexExchange:
             except GatewayError as error:
                 attempt = await self._recover(attempt, error)
             else:
+                self._remember_repairs(attempt)
                 return copies.merge(completions)
 
     async def stream(self) -> AsyncGenerator[list[Delta]]:
@@ -123,7 +124,9 @@ class VertexExchange:
             async with aclosing(copies.interleave([self._stream_once(attempt, stream) for stream in self._streams])) as source:
                 try:
                     async for deltas in source:
-                        sent = True
+                        if not sent:
+                            sent = True
+                            self._remember_repairs(attempt)
                         yield deltas
                 except GatewayError as error:
                     if sent:
@@ -159,7 +162,6 @@ class VertexExchange:
             return attempt
         if len(self._report.repairs) < MOST_REPAIRS and (repair := attempt.translation.repair(error)) is not None:
             self._report.repairs.append(repair)
-            self._platform.remember(self._location, attempt.call.model, repair)
             return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {repair}))
         if isinstance(error, UpstreamInvalidResponse) and error.retryable:
             return self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
@@ -169,6 +171,11 @@ class VertexExchange:
         self._tries += 1
         await asyncio.sleep(delay)
         return attempt
+
+    def _remember_repairs(self, attempt: Attempt) -> None:
+        """Remember what helped; a repair that did not help proves nothing."""
+        for repair in self._report.repairs:
+            self._platform.remember(self._location, attempt.call.model, repair)
 
     async def _request(self, attempt: Attempt, content: bytes) -> UpstreamRequest:
         self._report.attempts += 1

@@ -63,8 +63,10 @@ def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
         target = as_object(_find(root, pointer))
         root = {**{key: root[key] for key in ("$defs",) if key in root}, **target}
     root = {key: value for key, value in root.items() if key not in ("$schema", "$id")}
-    for branch in as_list(root.pop("allOf", None)):
-        root = _unite(root, as_object(branch))
+    for _ in range(DEEPEST):  # what must hold together may hold parts that must hold together
+        for branch in as_list(root.pop("allOf", None)):
+            root = _unite(root, _target(root, as_object(branch)))
+    root.pop("allOf", None)
     alternatives = [as_object(branch) for key in ("anyOf", "oneOf") for branch in as_list(root.pop(key, None))]
     alternatives = [branch for branch in alternatives if branch.get("type", "object") == "object"]
     if alternatives:
@@ -126,6 +128,11 @@ def _find(root: JsonObject, pointer: str) -> JsonValue:
     for step in pointer.removeprefix("#").strip("/").split("/"):
         found = as_object(found).get(step.replace("~1", "/").replace("~0", "~")) if step else found
     return found
+
+
+def _target(root: JsonObject, schema: JsonObject) -> JsonObject:
+    pointer = schema.get("$ref")
+    return as_object(_find(root, pointer)) if isinstance(pointer, str) else schema
 
 
 class NotExpressibleError(Exception):

@@ -46,7 +46,7 @@ def test_any_parameters_become_a_tool_or_a_400(document: dict[str, Any], strict:
 
 @pytest.mark.parametrize("model", [MODEL, "claude-opus-5-5", "claude-haiku-4-5"])
 @given(document=json_schemas.DOCUMENTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_answer_format_becomes_a_request_or_a_400(model: str, document: dict[str, Any]) -> None:
     try:
         body = translating.anthropic(None, None, model=model, **answer(document)).body
