@@ -31,7 +31,7 @@ CLAUDE_MODELS = ("claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "cl
 def switches(package: str) -> Iterator[str]:
     """List the fields of an options dataclass with their values, defaults and docstrings."""
     tree = ast.parse((ROOT / "chromagent" / "translators" / package / "options.py").read_text(encoding="utf-8"))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name.endswith("Options"))
     yield "| switch | values | default | meaning |"
     yield "|---|---|---|---|"
     for node, following in pairwise(body):

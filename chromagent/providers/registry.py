@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from chromagent.providers.protocol import Backend, Provider
 from chromagent.providers.vertex import MediaFetcher, VertexProvider
 from chromagent.providers.vertex_anthropic import AnthropicPaths
@@ -32,7 +34,7 @@ def build(provider: str, backend: Backend, options: Mapping[str, Any], means: Me
 
 
 def _build_gemini(backend: Backend, options: Mapping[str, Any], means: Means) -> VertexProvider:
-    chosen = GeminiOptions(**options)
+    chosen = TypeAdapter(GeminiOptions).validate_python(dict(options))
     if chosen.surface == "developer":
         backend = replace(backend, base_url=backend.base_url or DEVELOPER_HOST)
     if chosen.surface != "vertex":
@@ -42,7 +44,7 @@ def _build_gemini(backend: Backend, options: Mapping[str, Any], means: Means) ->
 
 
 def _build_anthropic(backend: Backend, options: Mapping[str, Any], means: Means) -> VertexProvider:
-    chosen = AnthropicOptions(**options)
+    chosen = TypeAdapter(AnthropicOptions).validate_python(dict(options))
     paths = AnthropicPaths(chosen.version)
     return VertexProvider(backend, AnthropicTranslator(chosen), paths, means.client, means.credentials, means.fetch)
 

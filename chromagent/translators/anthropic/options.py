@@ -1,7 +1,19 @@
 """The switches of this wire format, as an owner sets them in `backends.<name>.options` (docs/options.md). Defaults are safe."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What an owner knows better of a model than the built-in table (`profiles.Profile` says what each means)."""
+
+    system_messages: bool | None = None
+    can_be_forced: bool | None = None
+    structured: bool | None = None
+    binds: bool | None = None
+    largest_output: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ class AnthropicOptions:
     """How often an answer that pauses for server tools is continued."""
     native_tools: tuple[str, ...] = ()
     """Types of Anthropic's own tools to pass on, beyond the known ones."""
+    profiles: Mapping[str, ProfileChange] = field(default_factory=dict[str, ProfileChange])
+    """Upstream model id to what the built-in table has wrong of it: `{"claude-sonnet-5": {"system_messages": true}}`."""
     annotation_end: Literal["inclusive", "exclusive"] = "inclusive"
     """Whether `end_index` of an annotation is that of the last character, as OpenAI's types say, or the one after it."""
     tool_call_ids: Literal["plain", "sealed"] = "plain"

@@ -4,11 +4,12 @@ Source: wire-anthropic §1.6 and §1.7. Unknown names of the family get the last
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
 from chromagent.errors import ModelNotFound
+from chromagent.translators.anthropic.options import ProfileChange
 
 Sampling = Literal["one", "any", "none"]
 """Temperature or top_p, never both; both; neither."""
@@ -108,6 +109,12 @@ _TABLE: Final[tuple[tuple[str, Profile], ...]] = (
     ("claude-mythos-5", _newest("claude-mythos-5", forced=True, binds=False)),
 )
 _UNKNOWN: Final = Profile("unknown", context_window=None, largest_output=_MILLION, binds=True, known=False)
+
+
+def changed(profile: Profile, change: ProfileChange | None) -> Profile:
+    """Return the profile with what an owner knows better than the table."""
+    given = {} if change is None else {name: value for name, value in asdict(change).items() if value is not None}
+    return replace(profile, **given) if given else profile
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ from chromagent.translators.anthropic.messages import Turn
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.options import AnthropicOptions
 from chromagent.translators.anthropic.parameters import TABLE
-from chromagent.translators.anthropic.profiles import profile_of
+from chromagent.translators.anthropic.profiles import changed, profile_of
 from chromagent.translators.anthropic.response import AnswerReader, Reading, read_whole
 from chromagent.translators.anthropic.stream import AnthropicStream
 from chromagent.translators.anthropic.wire import Block
@@ -56,7 +56,7 @@ class AnthropicTranslation:
         self._call = call
         self._options = options
         self._request, unknown = _unpacked(call.request)
-        self._profile = profile_of(call.model)
+        self._profile = changed(profile_of(call.model), options.profiles.get(call.model))
         self.headers: dict[str, str] = {}
         self.ignored = TABLE.ignored(self._request, self._profile) + unknown
         self.downgraded: list[str] = []
