@@ -19,7 +19,9 @@ from chromagent.endpoints.middleware import Face
 from chromagent.endpoints.models import Models
 from chromagent.endpoints.routes import RouteTable
 from chromagent.gateway import Gateway
+from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Authenticator, KeyRing
+from chromagent.policy.limits import Limiter, LimitRules
 from chromagent.policy.routing import RoutedBackend, Router
 from chromagent.providers import registry
 from chromagent.providers.protocol import Backend, Provider
@@ -57,9 +59,10 @@ def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None 
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
     providers = _build_providers(settings, secrets, UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch)
     router = _build_router(settings)
+    door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
 
-    chat = ChatCompletions(Gateway(router, providers), authenticate, _chat_settings(settings))
-    models = Models(router, providers, authenticate)
+    chat = ChatCompletions(Gateway(router, providers), door, _chat_settings(settings))
+    models = Models(router, providers, door)
     probed = {name: Probed(provider, settings.backends[name].locations) for name, provider in providers.items()}
     health = Health(probed, authenticate, lambda: chat.open_streams)
     cors = CorsRules(settings.cors.origins, credentials=settings.cors.credentials)
@@ -98,6 +101,12 @@ def _build_providers(settings: Settings, secrets: SecretSource, client: Upstream
         for name, backend in settings.backends.items()
         if backend.enabled
     }
+
+
+def _limit_rules(settings: Settings) -> LimitRules:
+    limits = settings.rate_limit
+    weights: dict[str, int] = {**limits.weights}
+    return LimitRules(limits.per_ip, limits.per_key, limits.tokens_per_key, limits.storage, limits.when_away == "open", weights)
 
 
 def _fetch_rules(settings: Settings) -> FetchRules:

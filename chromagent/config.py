@@ -76,6 +76,7 @@ def _check_origin(text: str) -> str:
 
 SecretReference = Annotated[str, AfterValidator(_check_secret)]
 Rate = Annotated[str, AfterValidator(_check_limit)]
+Weight = Annotated[int, Field(ge=0, le=1000)]
 Location = Annotated[str, AfterValidator(_check_location)]
 
 
@@ -121,6 +122,10 @@ class RateLimit(_Section):
     per_ip: Rate | None = None
     per_key: Rate | None = None
     tokens_per_key: Rate | None = None
+    weights: dict[Literal["chat", "models"], Weight] = Field(default_factory=dict[Literal["chat", "models"], int])
+    """How many requests one request of a route counts as; 1 where a route is not named, 0 not to count it."""
+    when_away: Literal["open", "closed"] = "open"
+    """Whether callers are let in while the storage is away, or refused with a 503."""
     storage: str = Field(default="memory://", pattern=r"^(memory://|rediss?://.+)$")
     trusted_hops: int = Field(default=0, ge=0, le=10)
     """How many proxies of one's own stand in front: the client's address is counted from the right of `X-Forwarded-For`."""

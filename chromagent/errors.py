@@ -7,10 +7,10 @@
     ├── ModelNotFound 404, ResourceNotFound 404, MethodNotAllowed 405
     ├── UpstreamConflict 409
     ├── RequestTooLarge 413
-    ├── RateLimited 429, QuotaExhausted 429
+    ├── RateLimited 429 ─── TokensLimited, QuotaExhausted 429
     ├── InternalError 500, UpstreamFailed 500
     ├── UpstreamAuthenticationFailed 502, UpstreamUnreachable 502, UpstreamInvalidResponse 502
-    ├── UpstreamUnavailable 503, UpstreamOverloaded 503, Misconfigured 503
+    ├── UpstreamUnavailable 503, UpstreamOverloaded 503, Misconfigured 503, LimiterUnavailable 503
     └── UpstreamTimeout 504
 
 The official clients choose their exception by status, then show `message`, `type`, `param` and `code`; they retry 408, 409,
@@ -169,6 +169,14 @@ class RateLimited(GatewayError):
     when = "a limit of the gateway or of the upstream"
 
 
+class TokensLimited(RateLimited):
+    """A key used up its tokens for now."""
+
+    default_code = "tokens_limit_exceeded"
+    default_message = "Token limit reached. Try again later."
+    when = "the tokens of this key are used up for now"
+
+
 class QuotaExhausted(GatewayError):
     """A daily or billing quota of the upstream; waiting a minute does not help."""
 
@@ -254,6 +262,15 @@ class Misconfigured(GatewayError):
     default_message = "This gateway is not configured to serve requests."
     should_retry = False
     when = "no key store, or a part of the configuration that is needed now is missing"
+
+
+class LimiterUnavailable(GatewayError):
+    """The storage of rate limits is away, and the owner wants nobody let in uncounted."""
+
+    status = 503
+    default_code = "limiter_unavailable"
+    default_message = "The gateway cannot count requests now. Try again later."
+    when = "the storage of rate limits is away, where `rate_limit.when_away` is closed"
 
 
 class UpstreamTimeout(GatewayError):

@@ -1,14 +1,15 @@
 """The way of a request, top to bottom: which routes, in which order, until when. No HTTP, no JSON."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Final
 
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError, ModelNotFound
 from chromagent.policy.authentication import Caller
-from chromagent.policy.routing import Route, Router
+from chromagent.policy.routing import Rests, Route, Router
 from chromagent.providers.protocol import Ask, Exchange, Provider, Report
 from chromagent.translators.protocol import Delta, Head
 
@@ -21,22 +22,23 @@ class Gateway:
     def __init__(self, router: Router, providers: Mapping[str, Provider]) -> None:
         self._router = router
         self._providers = providers
+        self.rests = Rests(time.monotonic)
 
     def routes(self, ask: Ask, caller: Caller) -> list[Route]:
         """Return the routes that may serve this request. Raises `ModelNotFound`."""
         model = ask.request["model"]
         if not caller.may_use(model.strip()):
             raise ModelNotFound(f"The model '{model}' does not exist or you do not have access to it.")
-        return self._router.routes(model)
+        return self.rests.order(self._router.routes(model))
 
     async def complete(self, ask: Ask, caller: Caller, report: Report) -> JsonObject:
         """Return OpenAI's completion. Raises `GatewayError`: that of the last route tried."""
-        routes = self.routes(ask, caller)
-        for last, route in _marked(routes):
+        attempts = _Attempts(self.routes(ask, caller), self.rests)
+        for route in attempts:
             try:
                 return await self._begin(ask, route, report).complete()
             except GatewayError as error:
-                _give_up(error, last=last)
+                attempts.failed(route, error)
         raise AssertionError("the last route returns or raises")
 
     def stream(self, ask: Ask, caller: Caller, report: Report) -> "GatewayStream":
@@ -76,7 +78,8 @@ class GatewayStream:
 
     async def deltas(self) -> AsyncGenerator[list[Delta]]:
         """Give deltas as they come. Raises `GatewayError`; after the first deltas no other route is tried."""
-        for last, route in _marked(self._routes):
+        attempts = _Attempts(self._routes, self._gateway.rests)
+        for route in attempts:
             sent = False
             self._exchange = self._gateway.begin(self._ask, route, self._report)
             async with aclosing(self._exchange.stream()) as source:
@@ -85,7 +88,9 @@ class GatewayStream:
                         sent = True
                         yield deltas
                 except GatewayError as error:
-                    _give_up(error, last=last or sent)
+                    if sent:
+                        raise
+                    attempts.failed(route, error)
                 else:
                     return
 
@@ -95,11 +100,24 @@ def new_deadline(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-def _marked(routes: list[Route]) -> list[tuple[bool, Route]]:
-    return [(index == len(routes) - 1, route) for index, route in enumerate(routes)]
+class _Attempts:
+    """The routes of one request, one after the other; raises the error after which no other place may do better."""
 
+    def __init__(self, routes: list[Route], rests: Rests) -> None:
+        self._routes = routes
+        self._rests = rests
+        self._waits: list[float] = []
 
-def _give_up(error: GatewayError, *, last: bool) -> None:
-    """Raise the error unless another place may do better."""
-    if last or not error.retryable or error.status not in _TRY_ELSEWHERE:
-        raise error
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def failed(self, route: Route, error: GatewayError) -> None:
+        """Note a failure. Where it is final, raise it, with the shortest wait that any place asked for."""
+        self._rests.note(route, error)
+        if error.retry_after is not None:
+            self._waits.append(error.retry_after)
+        if not error.retryable or error.status not in _TRY_ELSEWHERE:
+            raise error
+        if route is self._routes[-1]:
+            error.retry_after = min(self._waits, default=None)
+            raise error

@@ -31,6 +31,11 @@ def write_request(severity: str, message: str, fields: JsonObject) -> None:
     _logger.log(_LEVELS[severity], message, extra={"fields": fields})
 
 
+def write_warning(message: str, fields: JsonObject) -> None:
+    """Write something that its owner should look at."""
+    _logger.warning(message, extra={"fields": fields})
+
+
 def write_failure(message: str, error: BaseException, request_id: str) -> None:
     """Write a bug of ours with its stack, which is for the log only."""
     _logger.error(message, exc_info=error, extra={"fields": {"request_id": request_id}})

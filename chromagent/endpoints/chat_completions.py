@@ -16,7 +16,8 @@ from chromagent.endpoints.render import ChunkWriter, header_list
 from chromagent.endpoints.request_line import Outcome
 from chromagent.errors import GatewayError, InternalError, InvalidRequest, UpstreamTimeout
 from chromagent.gateway import Gateway, GatewayStream
-from chromagent.policy.authentication import Authenticator
+from chromagent.policy.admission import Door
+from chromagent.policy.authentication import Caller
 from chromagent.providers.protocol import Ask
 from chromagent.schema import chat
 from chromagent.upstream.retry import LARGEST_TOTAL, Patience
@@ -39,9 +40,9 @@ class ChatSettings:
 class ChatCompletions:
     """The endpoint."""
 
-    def __init__(self, gateway: Gateway, authenticate: Authenticator, settings: ChatSettings) -> None:
+    def __init__(self, gateway: Gateway, door: Door, settings: ChatSettings) -> None:
         self._gateway = gateway
-        self._authenticate = authenticate
+        self._door = door
         self._settings = settings
         self.open_streams = 0
 
@@ -61,26 +62,30 @@ class ChatCompletions:
             raise
         finally:
             request_line.write(request, reply, outcome)
+            if outcome.admission is not None:
+                await self._door.settle(outcome.admission, outcome.total_tokens)
 
     async def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> None:
-        outcome.caller = await self._authenticate(request.headers)
+        outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
+        reply.headers |= outcome.admission.headers
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in _JSON_TYPES:
             raise InvalidRequest(f"Send the body as application/json, not as {content_type}.", code="invalid_content_type")
         outcome.request = chat.parse(await request.body(self._settings.max_body_bytes))
-        ask = self._ask(request, outcome)
+        await self._door.reserve(outcome.admission, chat.estimate_tokens(outcome.request))
+        reply.headers |= outcome.admission.headers
+        ask = self._ask(request, outcome, outcome.admission.caller)
         async with request.cancelled_when_client_leaves():
             if outcome.request.get("stream"):
                 await self._stream(ask, reply, outcome)
             else:
                 await self._complete(ask, reply, outcome)
 
-    def _ask(self, request: Request, outcome: Outcome) -> Ask:
+    def _ask(self, request: Request, outcome: Outcome, caller: Caller) -> Ask:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         patience = Patience(min(LARGEST_TOTAL, timeout), jitter=secrets.randbelow(1000) / 1000)
         betas = [beta.strip() for beta in request.headers.get("anthropic-beta", "").split(",")]
         assert outcome.request is not None
-        assert outcome.caller is not None
         return Ask(
             request=outcome.request,
             id=secrets.token_hex(12),
@@ -88,7 +93,7 @@ class ChatCompletions:
             patience=patience,
             deadline=asyncio.get_running_loop().time() + timeout,
             betas=tuple(beta for beta in betas if beta),
-            gcs_buckets=self._settings.gcs_buckets | outcome.caller.gcs_buckets,
+            gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
         )
 
     async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:

@@ -6,7 +6,8 @@ from chromagent.catalog import MODELS, OWNERS, family_of
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
 from chromagent.errors import ModelNotFound
-from chromagent.policy.authentication import Authenticator, Caller
+from chromagent.policy.admission import Door
+from chromagent.policy.authentication import Caller
 from chromagent.policy.routing import Router
 from chromagent.providers.protocol import Provider
 from chromagent.schema.models import to_list, to_model
@@ -15,21 +16,26 @@ from chromagent.schema.models import to_list, to_model
 class Models:
     """The endpoint. The catalog's models of every enabled family, and the owner's mappings."""
 
-    def __init__(self, router: Router, providers: Mapping[str, Provider], authenticate: Authenticator) -> None:
+    def __init__(self, router: Router, providers: Mapping[str, Provider], door: Door) -> None:
         self._router = router
         self._providers = providers
-        self._authenticate = authenticate
+        self._door = door
         self._models: dict[str, JsonObject] | None = None
 
     async def list(self, request: Request, reply: Reply) -> None:
         """Answer with all models that this caller may use."""
-        caller = await self._authenticate(request.headers)
+        caller = await self._admit(request, reply)
         await reply.json(200, to_list([model for name, model in self._known().items() if caller.may_use(name)]))
 
     async def retrieve(self, request: Request, reply: Reply, name: str) -> None:
         """Answer with one model. Raises `ModelNotFound`; chat may still pass an unknown id through."""
-        caller = await self._authenticate(request.headers)
+        caller = await self._admit(request, reply)
         await reply.json(200, self._find(name, caller))
+
+    async def _admit(self, request: Request, reply: Reply) -> Caller:
+        admission = await self._door.admit(request.headers, request.peer, "models")
+        reply.headers |= admission.headers
+        return admission.caller
 
     def _find(self, name: str, caller: Caller) -> JsonObject:
         model = self._known().get(name)

@@ -6,6 +6,7 @@ from chromagent import telemetry
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
 from chromagent.errors import GatewayError
+from chromagent.policy.admission import Admission
 from chromagent.policy.authentication import Caller
 from chromagent.providers.protocol import Report
 from chromagent.schema.chat import ChatCompletionRequest
@@ -19,12 +20,24 @@ class Outcome:
 
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     report: Report = field(default_factory=Report)
-    caller: Caller | None = None
+    admission: Admission | None = None
     request: ChatCompletionRequest | None = None
     error: GatewayError | None = None
     client_left: bool = False
     usage: JsonObject | None = None
     finish_reasons: dict[int, str] = field(default_factory=dict[int, str])
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who called, once that is known."""
+        return self.admission.caller if self.admission is not None else None
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Tokens used, if the upstream said so; none were used where it was never asked."""
+        if self.usage is not None:
+            return self.usage.get("total_tokens")
+        return 0 if self.report.attempts == 0 else None
 
     def read_completion(self, completion: JsonObject) -> None:
         """Note what a complete answer tells."""

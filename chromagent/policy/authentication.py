@@ -40,6 +40,10 @@ class Caller(NamedTuple):
     name: str = ""
     models: tuple[str, ...] = ()
     gcs_buckets: frozenset[str] = frozenset()
+    requests: str | None = None
+    """This key's own rate of requests."""
+    tokens: str | None = None
+    """This key's own rate of tokens."""
 
     def may_use(self, model: str) -> bool:
         """Say whether this caller may use a public model id; no patterns means all."""
@@ -124,7 +128,8 @@ class KeyRing:
             raise KeyStoreUnavailable
         if record is None or not hmac.compare_digest(record.sha256, digest) or not record.usable(self._clock()):
             raise InvalidApiKey
-        return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets))
+        limits = record.limits
+        return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens)
 
     def _age(self) -> float:
         """Seconds since the store was last asked, well or not; without any document it is asked for every request."""

@@ -1,10 +1,12 @@
-"""Model → ordered routes. Hides mappings, name families and where each backend may be called."""
+"""Model → ordered routes. Hides mappings, name families, where each backend may be called, and which places rest."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from chromagent.catalog import Family, family_of
-from chromagent.errors import ModelNotFound
+from chromagent.errors import GatewayError, ModelNotFound
+
+LONGEST_REST: Final = 60.0
 
 
 class Route(NamedTuple):
@@ -71,3 +73,23 @@ class Router:
         """Read one mapping value: `backend/model`, or a model of the backend whose mapping it is."""
         head, _, rest = spelling.partition("/")
         return (head, rest) if rest and head in self._backends else (own, spelling)
+
+
+class Rests:
+    """Which places said that they want to be left alone for a while. That changes the order of routes and nothing else: where all
+    rest, the one whose rest ends first is tried, so that one caller's 429 never refuses another unasked.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str, str], float] = {}
+
+    def order(self, routes: Sequence[Route]) -> list[Route]:
+        """Return the routes in the order to try them."""
+        now = self._clock()
+        return sorted(routes, key=lambda route: max(0.0, self._until.get((route.backend, route.location), now) - now))
+
+    def note(self, route: Route, error: GatewayError) -> None:
+        """Let a place rest that answered 429 or 503 with a wait."""
+        if error.status in (429, 503) and error.retry_after:
+            self._until[(route.backend, route.location)] = self._clock() + min(LONGEST_REST, error.retry_after)

@@ -121,6 +121,20 @@ def validate(document: JsonObject) -> ChatCompletionRequest:
     return request
 
 
+def estimate_tokens(request: ChatCompletionRequest) -> int:
+    """Guess what a request will use: four letters of text are a token, and the output is as long as allowed, up to 1,000."""
+    letters = sum(_letters(message.get("content")) for message in request["messages"])
+    output = request.get("max_completion_tokens", request.get("max_tokens", 1000))
+    return letters // 4 + max(0, min(output, 1000)) * max(1, request.get("n", 1))
+
+
+def _letters(content: JsonValue) -> int:
+    if isinstance(content, str):
+        return len(content)
+    parts = cast("list[JsonValue]", content) if isinstance(content, list) else []
+    return sum(_letters(cast("JsonObject", part).get("text")) for part in parts if isinstance(part, dict))
+
+
 def _to_invalid_request(fault: ErrorDetails) -> InvalidRequest:
     """Name the place as clients know it: pydantic's path also holds the branches of a union, which are no part of the JSON."""
     name = fault["loc"][0]

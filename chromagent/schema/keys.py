@@ -1,9 +1,30 @@
 """The document of client keys: what the key store holds. Only hashes of keys, never keys."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+_RATE: Final = re.compile(r"\d+ ?(/|per) ?(\d+ ?)?(second|minute|hour|day|month|year)s?")
+
+
+def _check_rate(text: str) -> str:
+    if not all(_RATE.fullmatch(part.strip()) for part in re.split("[;,|]", text)):
+        raise ValueError("expected a rate such as 600/minute")
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_check_rate)]
+
+
+class KeyLimits(BaseModel):
+    """Rates of one key, instead of those for all keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests: Rate | None = None
+    tokens: Rate | None = None
 
 
 class KeyRecord(BaseModel):
@@ -17,7 +38,7 @@ class KeyRecord(BaseModel):
     expires_at: AwareDatetime | None = None
     disabled: bool = False
     models: tuple[str, ...] = ()
-    limits: dict[str, str] = Field(default_factory=dict)
+    limits: KeyLimits = Field(default_factory=KeyLimits)
     gcs_buckets: tuple[str, ...] = ()
 
     def usable(self, now: float) -> bool:

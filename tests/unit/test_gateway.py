@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chromagent.app import create_app
 from tests.support import answers
 from tests.support.apps import CLAUDE, GEMINI, chat, events, post, settings
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream
@@ -76,3 +77,39 @@ async def test_repairs_are_tried_anew_at_another_location() -> None:
     assert answer.status_code == 200
     levels = [sent.body["generationConfig"]["thinkingConfig"].get("thinkingLevel") for sent in upstream.sent]
     assert levels == ["LOW", None, "LOW", None]
+
+
+async def several(upstream: ScriptedUpstream, count: int, **gemini: Any) -> list[httpx.Response]:
+    app: Any = create_app(settings(gemini={"max_retries": 0, **gemini}), transport=upstream)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        return [await http.post("/v1/chat/completions", json=chat()) for _ in range(count)]
+
+
+def busy(wait: int, status: int = 429) -> Scripted:
+    return answers.google_error(status, "RESOURCE_EXHAUSTED", **{"retry-after": str(wait)})
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_place_that_asked_for_a_rest_is_tried_last(status: int) -> None:
+    upstream = ScriptedUpstream(busy(30, status), answers.gemini())
+    await several(upstream, 3, locations=["global", "eu"])
+    assert hosts(upstream) == ["aiplatform.googleapis.com", *["aiplatform.eu.rep.googleapis.com"] * 3]
+
+
+async def test_where_all_rest_the_one_that_wakes_first_is_tried() -> None:
+    upstream = ScriptedUpstream(busy(50), busy(20), answers.gemini())
+    first, second = await several(upstream, 2, locations=["global", "eu"])
+    assert (first.status_code, second.status_code) == (429, 200)
+    assert hosts(upstream)[2] == "aiplatform.eu.rep.googleapis.com"
+
+
+async def test_a_rest_never_refuses_a_request_unasked() -> None:
+    upstream = ScriptedUpstream(busy(50), answers.gemini())
+    first, second = await several(upstream, 2)
+    assert (first.status_code, second.status_code) == (429, 200)
+
+
+async def test_when_all_are_dry_the_shortest_wait_goes_out() -> None:
+    upstream = ScriptedUpstream(busy(20), busy(50))
+    [answer] = await several(upstream, 1, locations=["global", "eu"])
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "20")

@@ -1,0 +1,52 @@
+"""Who gets in: the limit of an address, then the key, then the limit of the key. Hides the order, and where an address stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chromagent.policy.authentication import Authenticator, Caller
+from chromagent.policy.limits import Limiter, Reservation
+
+
+@dataclass(slots=True)
+class Admission:
+    """One request that was let in."""
+
+    caller: Caller
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """OpenAI's `x-ratelimit-*` headers."""
+    reservation: Reservation | None = None
+
+
+class Door:
+    """Lets requests in, before anything else of them is looked at."""
+
+    def __init__(self, authenticate: Authenticator, limiter: Limiter, *, trusted_hops: int = 0) -> None:
+        self._authenticate = authenticate
+        self._limiter = limiter
+        self._trusted_hops = trusted_hops
+
+    async def admit(self, headers: Mapping[str, str], peer: str, route: str) -> Admission:
+        """Return the admission. Raises `RateLimited`, `MissingApiKey`, `InvalidApiKey` or `Misconfigured`."""
+        await self._limiter.admit_address(client_address(headers, peer, self._trusted_hops), route)
+        caller = await self._authenticate(headers)
+        return Admission(caller, await self._limiter.admit_key(caller.id, caller.requests, route))
+
+    async def reserve(self, admission: Admission, tokens: int) -> None:
+        """Take an estimate of tokens from the caller's allowance. Raises `TokensLimited`."""
+        admission.reservation, headers = await self._limiter.reserve(admission.caller.id, admission.caller.tokens, tokens)
+        admission.headers |= headers
+
+    async def settle(self, admission: Admission, tokens: int | None) -> None:
+        """Replace the estimate by what was used, once that is known. Never raises."""
+        await self._limiter.settle(admission.reservation, tokens)
+
+
+def client_address(headers: Mapping[str, str], peer: str, trusted_hops: int) -> str:
+    """Return the address that a request came from: that of the connection, or what the last trusted proxy wrote down.
+
+    Proxies append to `X-Forwarded-For`, so what stands left of the trusted ones is the client's own word (gcp-platform §1.4).
+    """
+    if trusted_hops == 0:
+        return peer
+    chain = [entry.strip() for entry in headers.get("x-forwarded-for", "").split(",") if entry.strip()]
+    return chain[-trusted_hops] if len(chain) >= trusted_hops else peer

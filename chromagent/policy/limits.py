@@ -1,0 +1,220 @@
+"""The gateway's own limits: requests of an address, requests and tokens of a key. Hides the library, its storages and their faults.
+
+Requests count in a moving window. Tokens count in fixed windows of the same storage: a moving window keeps an entry for each unit,
+and a minute of tokens is millions of them (docs/adr/0009). `memory://` counts in this worker only; `redis://` counts for all.
+The library is imported with the first limit that is used, because it costs a cold start 170 ms, and 380 ms more with Redis.
+"""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from chromagent import telemetry
+from chromagent.errors import LimiterUnavailable, RateLimited, TokensLimited
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.storage import Storage
+    from limits.aio.strategies import MovingWindowRateLimiter
+    from redis.asyncio import BlockingConnectionPool
+
+T = TypeVar("T")
+
+MOST_CONNECTIONS: Final = 32
+ANSWER_WITHIN: Final = 0.5
+"""Seconds that a storage has for an answer before it counts as away."""
+COMPLAIN_EVERY: Final = 10.0
+"""Seconds between log lines about a storage that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRules:
+    """What the owner set; rates in the notation of the `limits` library, None where there is no limit."""
+
+    per_ip: str | None = None
+    per_key: str | None = None
+    tokens_per_key: str | None = None
+    storage: str = "memory://"
+    open_when_away: bool = True
+    """Whether callers are let in while the storage is away, or refused."""
+    weights: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many requests one request of a route counts as; 1 where a route is not named."""
+
+
+class Reservation(NamedTuple):
+    """Tokens taken from a key's allowance before it is known how many a request will need."""
+
+    counters: tuple[tuple["RateLimitItem", str], ...]
+    tokens: int
+    ends: float
+    """Epoch second at which the window ends; what is settled later belongs to no window."""
+
+
+class Limiter:
+    """Counts. Every method lets the caller in, raises `RateLimited`, or raises `LimiterUnavailable` where that is configured."""
+
+    def __init__(self, rules: LimitRules, clock: Callable[[], float] = time.time) -> None:
+        self.rules = rules
+        self._clock = clock
+        self._storage: Storage | None = None
+        self._window: MovingWindowRateLimiter | None = None
+        self._pool: BlockingConnectionPool | None = None
+        self._items: dict[str, list[RateLimitItem]] = {}
+        self._complained = float("-inf")
+
+    async def admit_address(self, address: str, route: str) -> None:
+        """Count a request of an address."""
+        if self.rules.per_ip:
+            await self._count(self.rules.per_ip, f"ip:{address}", route)
+
+    async def admit_key(self, key: str, rate: str | None, route: str) -> dict[str, str]:
+        """Count a request of a key under its own rate or that of all keys; return OpenAI's headers of what is left."""
+        rate = rate or self.rules.per_key
+        return await self._count(rate, f"key:{key}", route) if rate else {}
+
+    async def reserve(self, key: str, rate: str | None, tokens: int) -> tuple[Reservation | None, dict[str, str]]:
+        """Take an estimate of tokens from a key's allowance. Raises `TokensLimited`."""
+        rate = rate or self.rules.tokens_per_key
+        if not rate:
+            return None, {}
+        found = await self._guarded(lambda: self._reserve(rate, f"tokens:{key}", tokens))
+        return found if found is not None else (None, {})
+
+    async def settle(self, reservation: Reservation | None, tokens: int | None) -> None:
+        """Replace an estimate by what was used; None leaves it. Never raises."""
+        if reservation is None or tokens is None:
+            return
+        difference = tokens - reservation.tokens
+        if difference == 0 or self._clock() >= reservation.ends:
+            return
+        try:
+            await self._guarded(lambda: self._add(reservation, difference))
+        except LimiterUnavailable:
+            return
+
+    async def close(self) -> None:
+        """Close the connections to the storage."""
+        if self._pool is not None:
+            await self._pool.disconnect()
+
+    async def _count(self, rate: str, key: str, route: str) -> dict[str, str]:
+        cost = self.rules.weights.get(route, 1)
+        found = await self._guarded(lambda: self._hit(rate, key, cost)) if cost else {}
+        return found or {}
+
+    async def _hit(self, rate: str, key: str, cost: int) -> dict[str, str]:
+        window = self._open()[1]
+        headers: dict[str, str] = {}
+        for item in self._parsed(rate):
+            admitted = await window.hit(item, key, cost=min(cost, item.amount))
+            stats = await window.get_window_stats(item, key)
+            wait = max(0.0, stats.reset_time - self._clock())
+            if not admitted:
+                raise RateLimited(
+                    f"Rate limit of {item} reached. Try again in {_duration(wait)}.", retry_after=wait, retryable=False
+                )
+            headers = _tightest(headers, _headers("requests", item.amount, stats.remaining, wait))
+        return headers
+
+    async def _reserve(self, rate: str, key: str, tokens: int) -> tuple[Reservation, dict[str, str]]:
+        storage = self._open()[0]
+        headers: dict[str, str] = {}
+        counters: list[tuple[RateLimitItem, str]] = []
+        ends = float("inf")
+        for item in self._parsed(rate):
+            name = item.key_for(key)
+            cost = min(tokens, item.amount)
+            used = await storage.incr(name, item.get_expiry(), cost)
+            end = await storage.get_expiry(name)
+            wait = max(0.0, end - self._clock())
+            if used > item.amount:
+                for taken, earlier in [*counters, (item, name)]:
+                    await storage.incr(earlier, taken.get_expiry(), -min(tokens, taken.amount))
+                message = f"Token limit of {item} reached: {used - cost} used, {cost} more needed. Try again in {_duration(wait)}."
+                raise TokensLimited(message, retry_after=wait, retryable=False)
+            counters.append((item, name))
+            ends = min(ends, end)
+            headers = _tightest(headers, _headers("tokens", item.amount, item.amount - used, wait))
+        return Reservation(tuple(counters), tokens, ends), headers
+
+    async def _add(self, reservation: Reservation, difference: int) -> None:
+        storage = self._open()[0]
+        for item, name in reservation.counters:
+            await storage.incr(name, item.get_expiry(), difference)
+
+    def _open(self) -> "tuple[Storage, MovingWindowRateLimiter]":
+        if self._storage is None or self._window is None:
+            from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
+            from limits.storage import storage_from_string  # noqa: PLC0415
+
+            options: dict[str, Any] = {}
+            if self.rules.storage != "memory://":
+                options = {"implementation": "redispy", "connection_pool": self._open_pool()}
+            self._storage = storage_from_string(f"async+{self.rules.storage}", **options)  # pyright: ignore[reportAttributeAccessIssue] - async by its scheme
+            self._window = MovingWindowRateLimiter(self._storage)  # pyright: ignore[reportArgumentType]
+        return self._storage, self._window  # pyright: ignore[reportReturnType]
+
+    def _open_pool(self) -> "BlockingConnectionPool":
+        from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415
+
+        self._pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - half typed there
+            self.rules.storage,
+            max_connections=MOST_CONNECTIONS,
+            timeout=ANSWER_WITHIN,
+            socket_timeout=ANSWER_WITHIN,
+            socket_connect_timeout=ANSWER_WITHIN,
+        )
+        return self._pool
+
+    def _parsed(self, rate: str) -> "list[RateLimitItem]":
+        if rate not in self._items:
+            from limits import parse_many  # noqa: PLC0415
+
+            self._items[rate] = parse_many(rate)
+        return self._items[rate]
+
+    async def _guarded(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do the work; None where the storage is away and callers are let in then."""
+        try:
+            return await work()
+        except RateLimited:
+            raise
+        except Exception as error:
+            now = self._clock()
+            if now - self._complained >= COMPLAIN_EVERY:
+                self._complained = now
+                consequence = "callers are let in" if self.rules.open_when_away else "callers are refused"
+                telemetry.write_warning(f"the storage of rate limits is away: {consequence}", {"reason": type(error).__name__})
+            if self.rules.open_when_away:
+                return None
+            raise LimiterUnavailable from error
+
+
+def _headers(kind: str, limit: int, remaining: int, reset: float) -> dict[str, str]:
+    return {
+        f"x-ratelimit-limit-{kind}": str(limit),
+        f"x-ratelimit-remaining-{kind}": str(max(0, remaining)),
+        f"x-ratelimit-reset-{kind}": _duration(reset),
+    }
+
+
+def _tightest(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    """Of several windows tell the one with the least left."""
+    if not one:
+        return other
+    name = next(header for header in one if "remaining" in header)
+    return min(one, other, key=lambda headers: int(headers[name]))
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds as OpenAI does: 20ms, 1s, 6m0s."""
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms"
+    whole = math.ceil(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
