@@ -22,6 +22,7 @@ from chromagent.gateway import Gateway
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Authenticator, KeyRing
 from chromagent.policy.limits import Limiter, LimitRules
+from chromagent.policy.response_cache import ResponseCache
 from chromagent.policy.routing import RoutedBackend, Router
 from chromagent.providers import registry
 from chromagent.providers.protocol import Backend, Provider
@@ -61,7 +62,7 @@ def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None 
     router = _build_router(settings)
     door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
 
-    chat = ChatCompletions(Gateway(router, providers), door, _chat_settings(settings))
+    chat = ChatCompletions(Gateway(router, providers), door, _chat_settings(settings), _cache(settings))
     models = Models(router, providers, door)
     probed = {name: Probed(provider, settings.backends[name].locations) for name, provider in providers.items()}
     health = Health(probed, authenticate, lambda: chat.open_streams)
@@ -101,6 +102,10 @@ def _build_providers(settings: Settings, secrets: SecretSource, client: Upstream
         for name, backend in settings.backends.items()
         if backend.enabled
     }
+
+
+def _cache(settings: Settings) -> ResponseCache | None:
+    return ResponseCache(ttl=settings.cache.ttl, max_bytes=settings.cache.max_bytes) if settings.cache.enabled else None
 
 
 def _limit_rules(settings: Settings) -> LimitRules:

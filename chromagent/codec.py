@@ -17,6 +17,7 @@ JsonValue: TypeAlias = Any
 
 _decoder: Final = msgspec.json.Decoder()
 _encoder: Final = msgspec.json.Encoder()
+_canonical: Final = msgspec.json.Encoder(order="sorted")
 
 
 class MalformedJson(ValueError):
@@ -38,6 +39,11 @@ def decode(text: bytes | str) -> JsonValue:
 def encode(value: JsonValue) -> bytes:
     """Write compact UTF-8 JSON, keys in their order, nothing escaped that need not be."""
     return _encoder.encode(value)
+
+
+def encode_canonical(value: JsonValue) -> bytes:
+    """Write the same bytes for values that differ in the order of their keys only."""
+    return _canonical.encode(value)
 
 
 def encode_text(value: JsonValue) -> str:

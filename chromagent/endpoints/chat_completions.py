@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, encode
 from chromagent.endpoints import request_line
-from chromagent.endpoints.asgi import EVENT_STREAM, ClientLeft, Reply, Request
+from chromagent.endpoints.asgi import EVENT_STREAM, JSON, ClientLeft, Reply, Request
 from chromagent.endpoints.heartbeat import Heartbeat
 from chromagent.endpoints.render import ChunkWriter, header_list
 from chromagent.endpoints.request_line import Outcome
@@ -18,6 +18,7 @@ from chromagent.errors import GatewayError, InternalError, InvalidRequest, Upstr
 from chromagent.gateway import Gateway, GatewayStream
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Caller
+from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from chromagent.providers.protocol import Ask
 from chromagent.schema import chat
 from chromagent.upstream.retry import LARGEST_TOTAL, Patience
@@ -40,10 +41,11 @@ class ChatSettings:
 class ChatCompletions:
     """The endpoint."""
 
-    def __init__(self, gateway: Gateway, door: Door, settings: ChatSettings) -> None:
+    def __init__(self, gateway: Gateway, door: Door, settings: ChatSettings, cache: ResponseCache | None = None) -> None:
         self._gateway = gateway
         self._door = door
         self._settings = settings
+        self._cache = cache
         self.open_streams = 0
 
     async def __call__(self, request: Request, reply: Reply) -> None:
@@ -78,8 +80,10 @@ class ChatCompletions:
         async with request.cancelled_when_client_leaves():
             if outcome.request.get("stream"):
                 await self._stream(ask, reply, outcome)
-            else:
+            elif self._cache is None:
                 await self._complete(ask, reply, outcome)
+            else:
+                await self._complete_cached(self._cache, ask, request, reply, outcome)
 
     def _ask(self, request: Request, outcome: Outcome, caller: Caller) -> Ask:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
@@ -96,7 +100,23 @@ class ChatCompletions:
             gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
         )
 
-    async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
+    async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:
+        """Answer from the cache if the client lets us, else keep the answer if it lets us."""
+        assert outcome.caller is not None
+        wishes = request.headers.get("cache-control", "").lower()
+        key = key_of(outcome.caller.id, cast("JsonObject", ask.request), ask.betas)
+        kept = None if "no-cache" in wishes or "no-store" in wishes else cache.get(key)
+        outcome.cache = "miss" if kept is None else "hit"
+        reply.headers["x-chromagent-cache"] = outcome.cache
+        if kept is not None:
+            reply.headers |= kept.headers
+            await reply.whole(200, kept.body, JSON)
+            return
+        completion = await self._complete(ask, reply, outcome)
+        if "no-store" not in wishes:
+            cache.put(key, completion, Kept(encode(completion), _report_headers(outcome)))
+
+    async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> JsonObject:
         assert outcome.caller is not None
         try:
             async with asyncio.timeout_at(ask.deadline):
@@ -107,6 +127,7 @@ class ChatCompletions:
             reply.headers |= _report_headers(outcome)
         outcome.read_completion(completion)
         await reply.json(200, completion)
+        return completion
 
     async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
         assert outcome.caller is not None

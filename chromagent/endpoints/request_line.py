@@ -24,6 +24,8 @@ class Outcome:
     request: ChatCompletionRequest | None = None
     error: GatewayError | None = None
     client_left: bool = False
+    cache: str | None = None
+    """`hit` or `miss`; None where answers are not kept."""
     usage: JsonObject | None = None
     finish_reasons: dict[int, str] = field(default_factory=dict[int, str])
 
@@ -75,6 +77,7 @@ def write(request: Request, reply: Reply, outcome: Outcome) -> None:
         "downgraded": outcome.report.downgraded,
         "repairs": outcome.report.repairs,
         "client_left": outcome.client_left,
+        "cache": outcome.cache,
         "error": _error(outcome.error),
     }
     telemetry.write_request(_severity(status, client_left=outcome.client_left), "chat completion", fields)

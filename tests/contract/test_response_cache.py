@@ -1,0 +1,120 @@
+"""Answers that are kept: for whom, for how long, and which never."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from chromagent.app import create_app
+from chromagent.local import keys
+from chromagent.policy.response_cache import Kept, ResponseCache, key_of
+from tests.support import answers
+from tests.support.apps import GEMINI, chat, post, settings
+from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
+
+pytestmark = pytest.mark.anyio
+
+ON = {"enabled": True}
+
+
+def app(*scripted: Scripted, **configured: Any) -> tuple[Any, ScriptedUpstream]:
+    upstream = ScriptedUpstream(*scripted)
+    return create_app(settings(cache=ON, **configured), transport=upstream), upstream
+
+
+async def ask(application: Any, body: dict[str, Any], **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://g.test") as http:
+        return await http.post("/v1/chat/completions", json=body, headers=headers)
+
+
+async def test_the_same_request_gets_the_same_answer_without_asking_again() -> None:
+    application, upstream = app(answers.gemini("one"), answers.gemini("two"))
+    first = await ask(application, chat())
+    second = await ask(application, dict(reversed(chat().items())))
+    assert (first.headers["x-chromagent-cache"], second.headers["x-chromagent-cache"]) == ("miss", "hit")
+    assert second.content == first.content
+    assert second.headers["x-chromagent-route"] == first.headers["x-chromagent-route"]
+    assert second.headers["x-request-id"] != first.headers["x-request-id"]
+    assert len(upstream.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"temperature": 0.5}, {"model": "gemini-3.7-flash"}, {"seed": 1}, {"messages": [{"role": "user", "content": "ho"}]}]
+)
+async def test_another_request_is_another_answer(change: dict[str, Any]) -> None:
+    application, upstream = app(answers.gemini())
+    await ask(application, chat())
+    assert (await ask(application, {**chat(), **change})).headers["x-chromagent-cache"] == "miss"
+    assert len(upstream.sent) == 2
+
+
+async def test_streams_are_not_kept() -> None:
+    application, upstream = app(answers.gemini_stream("a"))
+    for _ in range(2):
+        assert "x-chromagent-cache" not in (await ask(application, chat(stream=True))).headers
+    assert len(upstream.sent) == 2
+
+
+@pytest.mark.parametrize(("control", "asked"), [("no-store", 3), ("no-cache", 2), ("max-age=0, no-store", 3)])
+async def test_a_client_may_forbid_it(control: str, asked: int) -> None:
+    application, upstream = app(answers.gemini())
+    await ask(application, chat(), **{"cache-control": control})
+    await ask(application, chat(), **{"cache-control": control})
+    last = await ask(application, chat())
+    assert last.headers["x-chromagent-cache"] == ("miss" if asked == 3 else "hit")
+    assert len(upstream.sent) == asked
+
+
+@pytest.mark.parametrize("finish", ["MAX_TOKENS", "SAFETY"])
+async def test_an_answer_that_was_cut_is_not_kept(finish: str) -> None:
+    application, upstream = app(json_answer(answers.gemini_document("x", finish)))
+    for _ in range(2):
+        await ask(application, chat())
+    assert len(upstream.sent) == 2
+
+
+async def test_an_error_is_not_kept() -> None:
+    application, _ = app(answers.google_error(400, "INVALID_ARGUMENT"), answers.gemini())
+    assert (await ask(application, chat())).status_code == 400
+    assert (await ask(application, chat())).status_code == 200
+
+
+async def test_no_key_sees_what_another_one_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    issued = [keys.issue(name) for name in ("a", "b")]
+    monkeypatch.setenv("TEST_KEYS", json.dumps({"keys": [record for _, record in issued]}))
+    application, upstream = app(answers.gemini(), allow_anonymous=False, client_keys="env:TEST_KEYS")
+    for key, _ in issued:
+        answer = await ask(application, chat(), authorization=f"Bearer {key}")
+        assert answer.headers["x-chromagent-cache"] == "miss"
+    assert len(upstream.sent) == 2
+
+
+async def test_it_is_off_unless_asked_for() -> None:
+    answer = await post(ScriptedUpstream(answers.gemini()), chat())
+    assert "x-chromagent-cache" not in answer.headers
+
+
+def completion(finish: str = "stop") -> dict[str, Any]:
+    return {"choices": [{"finish_reason": finish}]}
+
+
+def test_it_is_bounded_in_bytes() -> None:
+    cache = ResponseCache(ttl=60, max_bytes=10_000)
+    for number in range(100):
+        cache.put(bytes([number]), completion(), Kept(b"x" * 500, {}))
+    kept = [number for number in range(100) if cache.get(bytes([number])) is not None]
+    assert kept == list(range(90, 100))
+
+
+def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
+    cache = ResponseCache(ttl=60, max_bytes=1000)
+    cache.put(b"k", completion(), Kept(b"x" * 5000, {}))
+    assert cache.get(b"k") is None
+
+
+def test_the_order_of_lists_matters_and_that_of_members_does_not() -> None:
+    assert key_of("c", {"a": 1, "b": [1, 2]}, ()) == key_of("c", {"b": [1, 2], "a": 1}, ())
+    assert key_of("c", {"b": [1, 2]}, ()) != key_of("c", {"b": [2, 1]}, ())
+    assert key_of("c", {"model": GEMINI}, ()) != key_of("d", {"model": GEMINI}, ())
+    assert key_of("c", {}, ("beta",)) != key_of("c", {}, ())
