@@ -30,7 +30,8 @@ from chromagent.providers.vertex import MediaFetcher
 from chromagent.upstream.client import UpstreamClient
 from chromagent.upstream.credentials import ApiKey, GoogleCredentials, NoCredentials, UpstreamCredentials
 from chromagent.upstream.remote_files import FetchRules, RemoteFiles
-from chromagent.upstream.secrets import ReferencedSecrets, SecretSource
+from chromagent.upstream.secret_manager import SecretManager
+from chromagent.upstream.secrets import KeptSecrets, ReferencedSecrets, SecretSource
 
 _FAMILIES: dict[str, Family] = {"vertex-gemini": "gemini", "vertex-anthropic": "claude"}
 
@@ -56,9 +57,11 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, files: RemoteFiles | None = None) -> App:
     """Build both applications over the same parts."""
     telemetry.configure(settings.log.level)
-    secrets = ReferencedSecrets(config.environment())
+    secrets = ReferencedSecrets(config.environment(), SecretManager())
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
-    providers = _build_providers(settings, secrets, UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch)
+    providers = _build_providers(
+        settings, KeptSecrets(secrets), UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch
+    )
     router = _build_router(settings)
     door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
 
@@ -83,7 +86,7 @@ def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
     return None if reference is None else KeyRing(lambda: secrets.read(reference))
 
 
-def _build_providers(settings: Settings, secrets: SecretSource, client: UpstreamClient, fetch: MediaFetcher) -> dict[str, Provider]:
+def _build_providers(settings: Settings, secrets: KeptSecrets, client: UpstreamClient, fetch: MediaFetcher) -> dict[str, Provider]:
     return {
         name: registry.build(
             backend.provider,
@@ -119,7 +122,7 @@ def _fetch_rules(settings: Settings) -> FetchRules:
     return FetchRules(rules.enabled, frozenset(host.lower() for host in rules.hosts), rules.max_bytes, rules.timeout)
 
 
-def _build_credentials(backend: config.Backend, secrets: SecretSource) -> UpstreamCredentials:
+def _build_credentials(backend: config.Backend, secrets: KeptSecrets) -> UpstreamCredentials:
     if backend.auth == "none":
         return NoCredentials()
     if backend.auth == "api_key" and backend.api_key is not None:

@@ -10,6 +10,7 @@ from chromagent.errors import GatewayError
 from chromagent.providers import registry
 from chromagent.providers.protocol import Provider
 from chromagent.schema.keys import KeyDocument
+from chromagent.upstream.secret_manager import SecretManager
 from chromagent.upstream.secrets import ReferencedSecrets, SecretUnavailableError
 
 
@@ -36,7 +37,7 @@ async def _check_keys(settings: config.Settings) -> str:
     if settings.client_keys is None:
         return "" if settings.allow_anonymous else "none configured: chat will be refused until client_keys is set"
     try:
-        KeyDocument.model_validate_json(await ReferencedSecrets(config.environment()).read(settings.client_keys))
+        KeyDocument.model_validate_json(await ReferencedSecrets(config.environment(), SecretManager()).read(settings.client_keys))
     except SecretUnavailableError as error:
         return str(error)
     except ValidationError as error:

@@ -13,7 +13,7 @@ from google.auth import exceptions, transport
 from google.auth.credentials import Credentials
 
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
-from chromagent.upstream.secrets import SecretSource, SecretUnavailableError
+from chromagent.upstream.secrets import KeptSecrets, SecretUnavailableError
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 RENEW_AHEAD: Final = 300.0
@@ -56,23 +56,21 @@ class NoCredentials:
 class ApiKey:
     """A key of Vertex express mode or of the Gemini Developer API, from a secret. Re-read after a 401, as it may have rotated."""
 
-    def __init__(self, secrets: SecretSource, reference: str) -> None:
+    def __init__(self, secrets: KeptSecrets, reference: str) -> None:
         self._secrets = secrets
         self._reference = reference
-        self._key: str | None = None
 
     async def headers(self) -> Mapping[str, str]:
         """Return the key in its own header: Google refuses one in the query to our project URL, and queries get logged."""
-        if self._key is None:
-            try:
-                self._key = (await self._secrets.read(self._reference)).decode().strip()
-            except SecretUnavailableError as error:
-                raise Misconfigured("The gateway cannot read its key for the model provider.") from error
-        return {"x-goog-api-key": self._key}
+        try:
+            key = await self._secrets.read(self._reference)
+        except SecretUnavailableError as error:
+            raise Misconfigured("The gateway cannot read its key for the model provider.") from error
+        return {"x-goog-api-key": key.decode().strip()}
 
     def refused(self) -> None:
         """Forget the key."""
-        self._key = None
+        self._secrets.forget(self._reference)
 
     async def project(self) -> str | None:
         """Know no project: the key's own project serves."""
@@ -85,10 +83,11 @@ class GoogleCredentials:
     One renewal at a time, in a thread. While the old token lives nobody waits for the new one.
     """
 
-    def __init__(self, secrets: SecretSource, reference: str | None = None) -> None:
+    def __init__(self, secrets: KeptSecrets, reference: str | None = None) -> None:
         self._secrets = secrets
         self._reference = reference
         self._request = _HttpxRequest()
+        self._document: bytes | None = None
         self._credentials: Credentials | None = None
         self._project: str | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -110,8 +109,10 @@ class GoogleCredentials:
         return headers
 
     def refused(self) -> None:
-        """Treat the present token as expired."""
+        """Treat the present token as expired, and the document behind it as rotated."""
         self._void = True
+        if self._reference is not None:
+            self._secrets.forget(self._reference)
 
     async def project(self) -> str | None:
         """Return the project of the credentials."""
@@ -135,8 +136,9 @@ class GoogleCredentials:
         return self._renewal
 
     async def _renew_now(self) -> None:
-        if self._credentials is None:
-            document = await self._read_document()
+        document = await self._read_document()
+        if self._credentials is None or document != self._document:
+            self._document = document
             self._credentials, self._project = await asyncio.to_thread(_find, document, self._request)
         await asyncio.to_thread(_refresh, self._credentials, self._request)
         self._void = False

@@ -1,9 +1,15 @@
 """Where secret values come from. Hides the store behind a reference: `projects/…/versions/V`, `file:/path` or `env:NAME`."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+KEPT_FOR: Final = 300.0
+"""Seconds for which a value serves."""
+TRY_AGAIN: Final = 15.0
+"""Seconds between tries while the store is away."""
 
 
 class SecretUnavailableError(Exception):
@@ -21,8 +27,9 @@ class SecretSource(Protocol):
 class ReferencedSecrets:
     """Reads each kind of reference from its own store. Nothing is cached here: how long a value serves is its user's choice."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], secret_manager: SecretSource) -> None:
         self._environment = environment
+        self._secret_manager = secret_manager
 
     async def read(self, reference: str) -> bytes:
         """Return the value that the reference names now. Raises `SecretUnavailableError`."""
@@ -30,7 +37,7 @@ class ReferencedSecrets:
             return self._read_variable(name)
         if path := _after("file:", reference):
             return await asyncio.to_thread(_read_file, Path(path))
-        return await _access(reference)
+        return await self._secret_manager.read(reference)
 
     def _read_variable(self, name: str) -> bytes:
         value = self._environment.get(name)
@@ -50,15 +57,41 @@ def _read_file(path: Path) -> bytes:
         raise SecretUnavailableError(f"file:{path}: {error.strerror}") from error
 
 
-async def _access(reference: str) -> bytes:
-    """Ask Secret Manager. Its client is imported here because it costs 190 ms and 47 MiB that other references need not pay."""
-    from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-    from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient  # noqa: PLC0415
+class KeptSecrets:
+    """Keeps values for five minutes. One read at a time for each; while the store is away, the last value goes on serving."""
 
-    try:
-        async with SecretManagerServiceAsyncClient() as client:
-            answer = await client.access_secret_version(name=reference, timeout=10.0)  # pyright: ignore[reportUnknownMemberType] - half typed there
-    except (GoogleAPIError, GoogleAuthError) as error:
-        raise SecretUnavailableError(f"{reference}: {type(error).__name__}") from error
-    return answer.payload.data
+    def __init__(self, source: SecretSource, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source = source
+        self._clock = clock
+        self._kept: dict[str, tuple[float, bytes]] = {}
+        self._reading: dict[str, asyncio.Task[bytes]] = {}
+
+    async def read(self, reference: str) -> bytes:
+        """Return the value. Raises `SecretUnavailableError` if there never was one."""
+        kept = self._kept.get(reference)
+        if kept is not None and self._clock() < kept[0] + KEPT_FOR:
+            return kept[1]
+        task = self._reading.get(reference)
+        if task is None:
+            task = self._reading[reference] = asyncio.create_task(self._source.read(reference))
+            task.add_done_callback(lambda done: self._note(reference, done))
+        try:
+            return await asyncio.shield(task)
+        except SecretUnavailableError:
+            if kept is None:
+                raise
+            return kept[1]
+
+    def forget(self, reference: str) -> None:
+        """Ask the store at the next read; the value may have been rotated."""
+        if (kept := self._kept.get(reference)) is not None:
+            self._kept[reference] = (float("-inf"), kept[1])
+
+    def _note(self, reference: str, done: "asyncio.Task[bytes]") -> None:
+        del self._reading[reference]
+        if done.cancelled():
+            return
+        if done.exception() is None:
+            self._kept[reference] = (self._clock(), done.result())
+        elif (kept := self._kept.get(reference)) is not None:
+            self._kept[reference] = (self._clock() - KEPT_FOR + TRY_AGAIN, kept[1])

@@ -2,7 +2,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,9 +11,14 @@ import pytest
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
 from chromagent.upstream import credentials
 from chromagent.upstream.credentials import ApiKey, GoogleCredentials
-from chromagent.upstream.secrets import ReferencedSecrets
+from chromagent.upstream.secret_manager import SecretManager
+from chromagent.upstream.secrets import KeptSecrets, ReferencedSecrets
 
 pytestmark = pytest.mark.anyio
+
+
+def kept(environment: Mapping[str, str]) -> KeptSecrets:
+    return KeptSecrets(ReferencedSecrets(environment, SecretManager()))
 
 
 @dataclass
@@ -76,7 +81,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[Meta
 
 
 def google() -> GoogleCredentials:
-    return GoogleCredentials(ReferencedSecrets({}))
+    return GoogleCredentials(kept({}))
 
 
 async def test_the_environments_identity_gives_a_bearer_token_and_the_project(metadata: MetadataServer) -> None:
@@ -122,7 +127,7 @@ async def test_a_metadata_server_that_hangs_is_a_clear_error_in_time(
 
 async def test_an_api_key_travels_in_its_own_header_and_is_read_again_after_a_refusal() -> None:
     environment = {"KEY": "one"}
-    identity = ApiKey(ReferencedSecrets(environment), "env:KEY")
+    identity = ApiKey(kept(environment), "env:KEY")
     assert await identity.headers() == {"x-goog-api-key": "one"}
     environment["KEY"] = "two"
     assert await identity.headers() == {"x-goog-api-key": "one"}
@@ -132,10 +137,10 @@ async def test_an_api_key_travels_in_its_own_header_and_is_read_again_after_a_re
 
 async def test_a_key_that_cannot_be_read_is_a_fault_of_the_configuration() -> None:
     with pytest.raises(Misconfigured):
-        await ApiKey(ReferencedSecrets({}), "env:KEY").headers()
+        await ApiKey(kept({}), "env:KEY").headers()
 
 
 async def test_a_document_that_is_no_service_account_is_a_fault_of_the_configuration() -> None:
-    identity = GoogleCredentials(ReferencedSecrets({"DOCUMENT": '{"type": "nonsense"}'}), "env:DOCUMENT")
+    identity = GoogleCredentials(kept({"DOCUMENT": '{"type": "nonsense"}'}), "env:DOCUMENT")
     with pytest.raises(Misconfigured):
         await identity.headers()
