@@ -6,6 +6,7 @@ Keys with a meaning for Cloud Logging and the GenAI names: gcp-platform §8. Dot
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +15,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject
 
 _logger: Final = logging.getLogger("chromagent")
+MOST_CAUSES: Final = 5
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -75,6 +77,17 @@ class Stopwatch:
             self.first_chunk = self.elapsed()
 
 
+def _stack(error: BaseException) -> str:
+    """Write where an error arose, and its kind: its text may hold what a client sent, and stays out."""
+    found: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(found) < MOST_CAUSES:
+        frames = "".join(traceback.format_tb(cause.__traceback__))
+        found.append(f"Traceback (most recent call last):\n{frames}{type(cause).__qualname__}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n\n".join(reversed(found))
+
+
 class _Json(logging.Formatter):
     """One JSON object on one line."""
 
@@ -85,6 +98,6 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             **getattr(record, "fields", {}),
         }
-        if record.exc_info:
-            line["stack_trace"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["stack_trace"] = _stack(record.exc_info[1])
         return codec.encode_text(line)

@@ -1,14 +1,17 @@
 """The command line: run, check, keys. Hides argument parsing and turns every expected failure into one clear line."""
 
 import argparse
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from chromagent import codec
+from chromagent import codec, config
+from chromagent.codec import JsonObject
 from chromagent.config import ConfigurationError
 from chromagent.local import keys
 from chromagent.local.processes import StartError
 from chromagent.local.run import RunOptions, run
+from chromagent.providers import registry
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,15 +41,34 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="serve on this machine"))
     check = commands.add_parser("check", help="check the configuration and probe the backends")
     check.set_defaults(command=_check)
-    key_commands = commands.add_parser("keys", help="issue client keys").add_subparsers(required=True, metavar="command")
-    new = key_commands.add_parser("new", help="print a new key once, and its record for the key document")
+    _add_keys(commands.add_parser("keys", help="issue, list, disable and rotate client keys"))
+    return parser
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="command")
+    new = commands.add_parser("new", help="print a new key once, and its record or, with --store, put that there")
     new.add_argument("--name", required=True, help="who or what uses the key")
     new.add_argument("--days", type=int, help="expire after this many days")
     new.add_argument(
         "--models", nargs="*", default=(), metavar="PATTERN", help="model ids that the key may use, such as 'gemini-*'"
     )
     new.set_defaults(command=_new_key)
-    return parser
+    for name, text, command in (
+        ("list", "list the keys of the store", _list_keys),
+        ("disable", "let a key work no more", _disable_key),
+        ("rotate", "print a successor of a key; the old one works for some days more", _rotate_key),
+    ):
+        one = commands.add_parser(name, help=text)
+        one.set_defaults(command=command)
+        if name != "list":
+            one.add_argument("which", help="id or name of the key")
+    rotating = commands.choices["rotate"]
+    rotating.add_argument("--overlap-days", type=int, default=keys.OVERLAP_DAYS, metavar="N", help="how long the old key works")
+    for one in commands.choices.values():
+        one.add_argument(
+            "--store", metavar="REFERENCE", help="file:/path or projects/…/secrets/…/versions/latest (default: client_keys)"
+        )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -82,5 +104,46 @@ def _check(chosen: argparse.Namespace) -> int:
 
 def _new_key(chosen: argparse.Namespace) -> None:
     key, record = keys.issue(chosen.name, days=chosen.days, models=tuple(chosen.models))
+    if chosen.store is None:
+        print(codec.encode_text(record))
+    else:
+        store = keys.KeyStore(chosen.store)
+        asyncio.run(_change(store, lambda records: [*records, record]))
+    _show(key)
+
+
+def _list_keys(chosen: argparse.Namespace) -> None:
+    for line in keys.describe(asyncio.run(_store(chosen).read())):
+        print(line)
+
+
+def _disable_key(chosen: argparse.Namespace) -> None:
+    asyncio.run(_change(_store(chosen), lambda records: keys.disable(records, chosen.which)))
+
+
+def _rotate_key(chosen: argparse.Namespace) -> None:
+    issued: list[str] = []
+
+    def rotate(records: list[JsonObject]) -> list[JsonObject]:
+        key, changed = keys.rotate(records, chosen.which, overlap_days=chosen.overlap_days)
+        issued.append(key)
+        return changed
+
+    asyncio.run(_change(_store(chosen), rotate))
+    _show(issued[0])
+
+
+async def _change(store: keys.KeyStore, change: Callable[[list[JsonObject]], list[JsonObject]]) -> None:
+    written = await store.write(change(await store.read()))
+    print(f"written to {written}; running gateways see it within five minutes", file=sys.stderr)
+
+
+def _store(chosen: argparse.Namespace) -> keys.KeyStore:
+    reference = chosen.store or config.load(registry.OPTIONS).client_keys
+    if reference is None:
+        raise StartError("no key store: name one with --store, or configure client_keys")
+    return keys.KeyStore(reference)
+
+
+def _show(key: str) -> None:
     print(f"key (shown once, never stored): {key}", file=sys.stderr)
-    print(codec.encode_text(record))

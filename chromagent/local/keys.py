@@ -1,10 +1,29 @@
-"""Issuing client keys from the command line: a key is shown once, its record is what the key store keeps."""
+"""Client keys from the command line: a key is shown once, its record is what the key store keeps. Hides where that store is.
 
+A store is a file (`file:/path`, written whole or not at all) or a secret (`projects/…/versions/latest`, each change a new version).
+"""
+
+import asyncio
+import contextlib
+import os
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, cast
 
+from pydantic import ValidationError
+
+from chromagent import codec
 from chromagent.codec import JsonObject
+from chromagent.local.processes import StartError
 from chromagent.policy.authentication import create_key, hash_key
+from chromagent.schema.keys import KeyDocument
+from chromagent.upstream.secret_manager import SecretManager
+from chromagent.upstream.secrets import SecretUnavailableError
+
+OVERLAP_DAYS: Final = 7
+"""Days for which a rotated key goes on working."""
 
 
 def issue(name: str, *, days: int | None = None, models: tuple[str, ...] = ()) -> tuple[str, JsonObject]:
@@ -12,7 +31,106 @@ def issue(name: str, *, days: int | None = None, models: tuple[str, ...] = ()) -
     key = create_key()
     record: JsonObject = {"id": f"key_{secrets.token_hex(6)}", "name": name, "sha256": hash_key(key)}
     if days is not None:
-        record["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+        record["expires_at"] = _in_days(days)
     if models:
         record["models"] = list(models)
     return key, record
+
+
+def disable(records: Sequence[JsonObject], which: str) -> list[JsonObject]:
+    """Return the records with those of an id or a name disabled. Raises `StartError` if there are none."""
+    chosen = _find(records, which)
+    return [{**record, "disabled": True} if record["id"] in chosen else record for record in records]
+
+
+def rotate(records: Sequence[JsonObject], which: str, *, overlap_days: int = OVERLAP_DAYS) -> tuple[str, list[JsonObject]]:
+    """Return a new key with the rights of the one of that id or name, and the records; the old one works for some days more."""
+    chosen = _find(records, which)
+    live = [record for record in records if record["id"] in chosen and not record.get("disabled")]
+    if not live:
+        raise StartError(f"every key called {which} is disabled: issue a new one")
+    old = live[-1]
+    key, fresh = issue(str(old.get("name", "")))
+    inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets") if name in old}
+    ends = _in_days(overlap_days)
+    kept = [
+        {**record, "expires_at": min(str(record.get("expires_at") or ends), ends)} if record["id"] in chosen else record
+        for record in records
+    ]
+    return key, [*kept, {**fresh, **inherited}]
+
+
+def describe(records: Sequence[JsonObject]) -> list[str]:
+    """Write a line for each key: id, name, state."""
+    now = datetime.now(UTC).timestamp()
+    lines: list[str] = []
+    for record, known in zip(records, KeyDocument.model_validate({"keys": list(records)}).keys, strict=True):
+        state = "disabled" if known.disabled else "works" if known.usable(now) else "expired"
+        until = f", until {known.expires_at.isoformat(timespec='minutes')}" if known.expires_at and state == "works" else ""
+        models = f", models {' '.join(known.models)}" if known.models else ""
+        lines.append(f"{record['id']:<18} {known.name:<24} {state}{until}{models}")
+    return lines
+
+
+class KeyStore:
+    """Reads and writes the document that a reference names."""
+
+    def __init__(self, reference: str, secret_manager: SecretManager | None = None) -> None:
+        self._reference = reference
+        self._secret_manager = secret_manager or SecretManager()
+        if not reference.startswith(("file:", "projects/")):
+            raise StartError(
+                f"keys can be kept in a file: or a secret (projects/…/versions/latest), not in {reference.partition(':')[0]}"
+            )
+
+    async def read(self) -> list[JsonObject]:
+        """Return the records; none of a file that is not there yet. Raises `StartError`."""
+        try:
+            content = await self._content()
+            KeyDocument.model_validate_json(content)
+        except SecretUnavailableError as error:
+            raise StartError(str(error)) from error
+        except ValidationError as error:
+            raise StartError(f"{self._reference}: is no document of client keys: {error.errors()[0]['msg']}") from error
+        return list(cast("list[JsonObject]", codec.decode(content)["keys"]))
+
+    async def write(self, records: Sequence[JsonObject]) -> str:
+        """Write the records, checked; return where they are now. Raises `StartError`."""
+        content = codec.encode({"keys": list(records)})
+        KeyDocument.model_validate_json(content)
+        try:
+            if not self._reference.startswith("file:"):
+                return await self._secret_manager.add(self._reference, content)
+            await asyncio.to_thread(_replace, Path(self._reference.removeprefix("file:")), content)
+        except (SecretUnavailableError, OSError) as error:
+            raise StartError(f"{self._reference}: cannot be written: {error}") from error
+        return self._reference
+
+    async def _content(self) -> bytes:
+        if not self._reference.startswith("file:"):
+            return await self._secret_manager.read(self._reference)
+        with contextlib.suppress(FileNotFoundError):
+            return await asyncio.to_thread(Path(self._reference.removeprefix("file:")).read_bytes)
+        return b'{"keys": []}'
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner only."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def _find(records: Sequence[JsonObject], which: str) -> set[str]:
+    chosen = {str(record["id"]) for record in records if which in (record["id"], record.get("name"))}
+    if not chosen:
+        raise StartError(f"there is no key called {which}")
+    return chosen
+
+
+def _in_days(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")

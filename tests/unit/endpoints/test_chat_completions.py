@@ -189,14 +189,15 @@ async def test_a_bug_is_a_500_whose_stack_is_in_the_log_only(
     from chromagent.schema import chat as schema
 
     def fail(body: bytes) -> Any:
-        raise ZeroDivisionError("boom")
+        raise ZeroDivisionError("bo" + "om")
 
     monkeypatch.setattr(schema, "parse", fail)
     answer = await post(ScriptedUpstream(answers.gemini()), chat())
     assert error_of(answer) == (500, "internal_error", None)
     assert "boom" not in answer.text
     log = capfd.readouterr().err
-    assert "ZeroDivisionError: boom" in log
+    assert "ZeroDivisionError" in log
+    assert "boom" not in log
     assert answer.headers["x-request-id"] in log
 
 

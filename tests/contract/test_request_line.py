@@ -1,0 +1,205 @@
+"""One line for each request, whatever became of it, and never a word of what was said."""
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from chromagent.app import create_app
+from chromagent.local import keys
+from tests.support import answers
+from tests.support.apps import CLAUDE, GEMINI, chat, settings, watch
+from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer, sse_answer
+
+pytestmark = pytest.mark.anyio
+
+
+async def line_of(
+    capfd: pytest.CaptureFixture[str], upstream: ScriptedUpstream, body: dict[str, Any], configured: Any = None, **headers: str
+) -> dict[str, Any]:
+    app: Any = create_app(configured or settings(), transport=upstream)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        await http.post("/v1/chat/completions", json=body, headers=headers)
+    return last_line(capfd)
+
+
+def last_line(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    found = [line for line in lines if line["message"] == "chat completion"]
+    assert len(found) == 1
+    return found[0]
+
+
+async def test_an_answer(capfd: pytest.CaptureFixture[str]) -> None:
+    line = await line_of(capfd, ScriptedUpstream(answers.gemini()), chat(user="u"), **{"user-agent": "me/1"})
+    request = line["httpRequest"]
+    assert (line["severity"], request["status"], request["requestMethod"], request["requestUrl"]) == (
+        "INFO",
+        200,
+        "POST",
+        "/v1/chat/completions",
+    )
+    assert request["userAgent"] == "me/1"
+    assert request["latency"].endswith("s")
+    assert int(request["responseSize"]) > 100
+    assert (line["caller"], line["route"], line["attempts"]) == ("anonymous", "vertex-gemini/gemini-3.8-flash@global", 1)
+    assert line["request_id"].startswith("req_")
+    assert line["gen_ai"]["request"] == {"model": GEMINI, "stream": False}
+    assert line["gen_ai"]["response"]["finish_reasons"] == ["stop"]
+    assert (line["gen_ai"]["usage"]["input_tokens"], line["gen_ai"]["usage"]["output_tokens"]) == (3, 2)
+    assert line["ignored"] == ["user"]
+    assert (line["error"], line["client_left"], line["cache"]) == (None, False, None)
+
+
+async def test_a_stream(capfd: pytest.CaptureFixture[str]) -> None:
+    line = await line_of(capfd, ScriptedUpstream(answers.claude_stream("a", "b")), chat(CLAUDE, stream=True))
+    assert line["httpRequest"]["status"] == 200
+    assert line["gen_ai"]["request"]["stream"] is True
+    assert 0 <= line["gen_ai"]["response"]["time_to_first_chunk"] <= line["duration_seconds"]
+    assert line["gen_ai"]["usage"]["output_tokens"] == 2
+
+
+async def test_a_client_that_left(capfd: pytest.CaptureFixture[str]) -> None:
+    reads: list[Any] = [answers.gemini_stream("one", "two").reads[0], 60.0]
+    app = create_app(settings(), transport=ScriptedUpstream(Scripted(200, reads)))
+    await watch(app, chat(stream=True), leave_at=b"one")
+    line = last_line(capfd)
+    assert (line["httpRequest"]["status"], line["client_left"], line["severity"]) == (499, True, "INFO")
+
+
+async def test_a_limit(capfd: pytest.CaptureFixture[str]) -> None:
+    configured = settings(rate_limit={"tokens_per_key": "10/minute"})
+    upstream = ScriptedUpstream(answers.gemini())
+    app: Any = create_app(configured, transport=upstream)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        await http.post("/v1/chat/completions", json=chat(max_tokens=10))
+        capfd.readouterr()
+        await http.post("/v1/chat/completions", json=chat(max_tokens=10))
+    line = last_line(capfd)
+    assert (line["severity"], line["error"]) == (
+        "WARNING",
+        {"code": "tokens_limit_exceeded", "type": "rate_limit_error", "status": 429},
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_upstream_error(capfd: pytest.CaptureFixture[str], stream: bool) -> None:
+    upstream = ScriptedUpstream(answers.google_error(500, "INTERNAL"))
+    line = await line_of(capfd, upstream, chat(stream=stream), settings(max_retries=0))
+    assert (line["severity"], line["error"]["code"], line["httpRequest"]["status"]) == ("ERROR", "upstream_error", 500)
+
+
+async def test_an_error_in_the_middle_of_a_stream(capfd: pytest.CaptureFixture[str]) -> None:
+    broken = Scripted(200, [answers.gemini_stream("a", "b").reads[0], httpx.ReadError("gone")])
+    line = await line_of(capfd, ScriptedUpstream(broken), chat(stream=True))
+    assert (line["error"]["code"], line["httpRequest"]["status"]) == ("upstream_unreachable", 502)
+
+
+async def test_a_bug(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from chromagent.schema import chat as schema
+
+    def fail(body: bytes) -> Any:
+        raise KeyError("-".join(["canary", "of", "a", "bug"]))
+
+    monkeypatch.setattr(schema, "parse", fail)
+    app: Any = create_app(settings(), transport=ScriptedUpstream(answers.gemini()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        await http.post("/v1/chat/completions", json=chat())
+    log = capfd.readouterr().err
+    assert '"code":"internal_error"' in log
+    assert "in fail" in log
+    assert "canary-of-a-bug" not in log
+
+
+@pytest.mark.parametrize(
+    ("header", "trace", "span"),
+    [
+        (
+            {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+            "0af7651916cd43dd8448eb211c80319c",
+            "b7ad6b7169203331",
+        ),
+        ({"x-cloud-trace-context": "105445aa7843bc8bf206b12000100000/1;o=1"}, "105445aa7843bc8bf206b12000100000", "1"),
+    ],
+)
+async def test_the_trace_of_the_caller_is_kept(
+    capfd: pytest.CaptureFixture[str], header: dict[str, str], trace: str, span: str
+) -> None:
+    line = await line_of(capfd, ScriptedUpstream(answers.gemini()), chat(), **header)
+    assert line["logging.googleapis.com/trace"].endswith(trace)
+    assert line["logging.googleapis.com/spanId"] == span
+
+
+CANARY = "canary7f3a"
+
+
+def talkative(model: str, *, stream: bool) -> dict[str, Any]:
+    image = base64.b64encode(b"\x89PNG" + CANARY.encode()).decode()
+    return {
+        "model": model,
+        "stream": stream,
+        "messages": [
+            {"role": "system", "content": f"system {CANARY}"},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": CANARY},
+                    {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}},
+                ],
+            },
+            {
+                "role": "assistant",
+                "content": CANARY,
+                "tool_calls": [{"id": CANARY, "type": "function", "function": {"name": "f", "arguments": CANARY}}],
+            },
+            {"role": "tool", "tool_call_id": CANARY, "content": CANARY},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f", "description": CANARY}}],
+        "user": CANARY,
+        "metadata": {"a": CANARY},
+        "stop": CANARY,
+        "vendor_field": CANARY,
+    }
+
+
+def outcomes(model: str) -> list[Scripted]:
+    error = answers.google_error if model == GEMINI else answers.anthropic_error
+    good = answers.gemini if model == GEMINI else answers.claude
+    streamed = answers.gemini_stream if model == GEMINI else answers.claude_stream
+    return [
+        good(CANARY),
+        streamed(CANARY, CANARY),
+        error(400, "INVALID_ARGUMENT", f"Bad value {CANARY}"),  # pyright: ignore
+        error(500, "INTERNAL", f"Failed on {CANARY}"),  # pyright: ignore
+        json_answer({"nonsense": CANARY}),
+        Scripted(200, [CANARY.encode()]),
+        Scripted(502, [f"<html>{CANARY}</html>".encode()]),
+        sse_answer({"error": {"code": 500, "message": CANARY}}),
+        Scripted(failure=httpx.ConnectError(CANARY)),
+        Scripted(200, [streamed(CANARY, CANARY).reads[0], httpx.ReadError(CANARY)]),
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+async def test_nothing_that_was_said_is_ever_logged(
+    model: str, stream: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, record = keys.issue("tests")
+    monkeypatch.setenv("TEST_KEYS", json.dumps({"keys": [record]}))
+    monkeypatch.setenv("TEST_UPSTREAM_KEY", "upstream-canary")
+    identity = {"auth": "api_key", "api_key": "env:TEST_UPSTREAM_KEY", "max_retries": 0}
+    configured = settings(identity, identity, allow_anonymous=False, client_keys="env:TEST_KEYS", log={"level": "debug"})
+    for scripted in outcomes(model):
+        app: Any = create_app(configured, transport=ScriptedUpstream(scripted))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+            await http.post(
+                "/v1/chat/completions", json=talkative(model, stream=stream), headers={"authorization": f"Bearer {key}"}
+            )
+    captured = capfd.readouterr()
+    log = captured.err + captured.out
+    assert log.count('"chat completion"') == len(outcomes(model))
+    for secret in (CANARY, key, record["sha256"], "upstream-canary", "iVBORw"):
+        assert str(secret) not in log

@@ -1,0 +1,119 @@
+"""The life of a client key from the command line, on a file and on Secret Manager."""
+
+import json
+import re
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chromagent.local import cli, keys
+from chromagent.local.keys import KeyStore
+from chromagent.local.processes import StartError
+from chromagent.policy.authentication import KeyRing, hash_key
+from chromagent.upstream.secret_manager import SecretManager
+from tests.support import secret_manager
+
+KEY = re.compile(r"sk-cg-\w+")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+def shown(text: str) -> str:
+    match = KEY.search(text)
+    assert match is not None
+    return match[0]
+
+
+def document(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text())["keys"]
+
+
+def test_a_key_goes_through_its_life(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    store = ("--store", f"file:{path}")
+    status, out, err = run(capsys, "keys", "new", "--name", "laptop", "--models", "gemini-*", *store)
+    first = shown(err)
+    assert (status, out) == (0, "")
+    assert document(path)[0]["sha256"] == hash_key(first)
+    assert first not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    _, out, _ = run(capsys, "keys", "list", *store)
+    assert re.search(r"key_\w+ +laptop +works, models gemini-\*", out)
+
+    _, _, err = run(capsys, "keys", "rotate", "laptop", "--overlap-days", "3", *store)
+    second = shown(err)
+    old, new = document(path)
+    assert new["sha256"] == hash_key(second)
+    assert new["models"] == ["gemini-*"]
+    left = datetime.fromisoformat(old["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=2.9) < left <= timedelta(days=3)
+
+    assert run(capsys, "keys", "disable", old["id"], *store)[0] == 0
+    assert [record.get("disabled", False) for record in document(path)] == [True, False]
+    assert "disabled" in run(capsys, "keys", "list", *store)[1]
+
+
+@pytest.mark.anyio
+async def test_both_keys_work_while_they_overlap() -> None:
+    old, record = keys.issue("laptop")
+    new, records = keys.rotate([record], "laptop")
+
+    async def read() -> bytes:
+        return json.dumps({"keys": records}).encode()
+
+    ring = KeyRing(read)
+    for key in (old, new):
+        assert (await ring.authenticate({"authorization": f"Bearer {key}"})).name == "laptop"
+
+
+def test_a_shorter_life_is_not_made_longer_by_rotation() -> None:
+    _, record = keys.issue("laptop", days=1)
+    _, records = keys.rotate([record], "laptop", overlap_days=30)
+    assert records[0]["expires_at"] == record["expires_at"]
+
+
+@pytest.mark.parametrize("command", ["disable", "rotate"])
+def test_a_key_that_does_not_exist_is_one_clear_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "keys", command, "ghost", "--store", f"file:{tmp_path / 'keys.json'}")
+    assert (status, err) == (2, "chromagent: there is no key called ghost\n")
+
+
+@pytest.mark.parametrize("content", ["{", '{"keys": [{"id": "a"}]}', "[]"])
+def test_a_broken_document_is_not_overwritten(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(content)
+    status, _, err = run(capsys, "keys", "new", "--name", "x", "--store", f"file:{path}")
+    assert status == 2
+    assert "is no document of client keys" in err
+    assert path.read_text() == content
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "keys", "new", "--name", "x", "--store", f"file:{tmp_path}/missing/keys.json")
+    assert status == 2
+    assert "cannot be written" in err
+
+
+def test_a_variable_cannot_keep_keys() -> None:
+    with pytest.raises(StartError, match="not in env"):
+        KeyStore("env:KEYS")
+
+
+@pytest.mark.anyio
+async def test_on_secret_manager_each_change_is_a_new_version() -> None:
+    async with secret_manager.serving() as fake:
+        fake.values["projects/p/secrets/keys"] = [b'{"keys": []}']
+        store = KeyStore("projects/p/secrets/keys/versions/latest", SecretManager(fake.client))
+        _, record = keys.issue("laptop")
+        assert await store.write([*await store.read(), record]) == "projects/p/secrets/keys/versions/2"
+        assert await store.read() == [record]
+        assert len(fake.values["projects/p/secrets/keys"]) == 2
