@@ -14,6 +14,7 @@ from chromagent.catalog import Family
 from chromagent.config import Settings
 from chromagent.endpoints.chat_completions import ChatCompletions, ChatSettings
 from chromagent.endpoints.cors import CorsRules
+from chromagent.endpoints.draining import Drain
 from chromagent.endpoints.health import Health, Probed
 from chromagent.endpoints.middleware import Face
 from chromagent.endpoints.models import Models
@@ -46,7 +47,7 @@ class App(NamedTuple):
 
 def open_app() -> App:
     """Build the app from the environment. Raises `config.ConfigurationError` with every fault."""
-    return build_app(config.load(registry.OPTIONS))
+    return build_app(config.load(registry.OPTIONS), listens=True)
 
 
 def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, files: RemoteFiles | None = None) -> Face:
@@ -54,8 +55,14 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     return build_app(settings, transport=transport, files=files).chat
 
 
-def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, files: RemoteFiles | None = None) -> App:
-    """Build both applications over the same parts."""
+def build_app(
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    files: RemoteFiles | None = None,
+    listens: bool = False,
+) -> App:
+    """Build both applications over the same parts. `listens`: this process is the worker, and SIGTERM is the app's to notice."""
     telemetry.configure(settings.log.level)
     secrets = ReferencedSecrets(config.environment(), SecretManager())
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
@@ -63,9 +70,10 @@ def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None 
         settings, KeptSecrets(secrets), UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch
     )
     router = _build_router(settings)
+    drain = Drain()
     door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
 
-    chat = ChatCompletions(Gateway(router, providers), door, _chat_settings(settings), _cache(settings))
+    chat = ChatCompletions(Gateway(router, providers), door, _chat_settings(settings), drain, _cache(settings))
     models = Models(router, providers, door)
     probed = {name: Probed(provider, settings.backends[name].locations) for name, provider in providers.items()}
     health = Health(probed, authenticate, lambda: chat.open_streams)
@@ -75,10 +83,14 @@ def build_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None 
     named = {"/models/": {"GET": models.retrieve}}
     everything = RouteTable({"/chat/completions": {"POST": chat}, **about}, named)
     return App(
-        chat=Face(everything, cors, error_done=settings.stream.error_done),
+        chat=Face(everything, cors, error_done=settings.stream.error_done, begin=drain.install if listens else _nothing),
         models=Face(RouteTable(about, named), cors, error_done=settings.stream.error_done),
         backends=probed,
     )
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:

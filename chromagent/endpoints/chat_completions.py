@@ -11,10 +11,11 @@ from typing import Final, cast
 from chromagent.codec import JsonObject, encode
 from chromagent.endpoints import request_line
 from chromagent.endpoints.asgi import EVENT_STREAM, JSON, ClientLeft, Reply, Request
+from chromagent.endpoints.draining import Drain
 from chromagent.endpoints.heartbeat import Heartbeat
 from chromagent.endpoints.render import ChunkWriter, header_list
 from chromagent.endpoints.request_line import Outcome
-from chromagent.errors import GatewayError, InternalError, InvalidRequest, UpstreamTimeout
+from chromagent.errors import GatewayError, InternalError, InvalidRequest
 from chromagent.gateway import Gateway, GatewayStream
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Caller
@@ -41,11 +42,14 @@ class ChatSettings:
 class ChatCompletions:
     """The endpoint."""
 
-    def __init__(self, gateway: Gateway, door: Door, settings: ChatSettings, cache: ResponseCache | None = None) -> None:
+    def __init__(
+        self, gateway: Gateway, door: Door, settings: ChatSettings, drain: Drain, cache: ResponseCache | None = None
+    ) -> None:
         self._gateway = gateway
         self._door = door
         self._settings = settings
         self._cache = cache
+        self._drain = drain
         self.open_streams = 0
 
     async def __call__(self, request: Request, reply: Reply) -> None:
@@ -87,7 +91,7 @@ class ChatCompletions:
 
     def _ask(self, request: Request, outcome: Outcome, caller: Caller) -> Ask:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
-        patience = Patience(min(LARGEST_TOTAL, timeout), jitter=secrets.randbelow(1000) / 1000)
+        patience = Patience(min(LARGEST_TOTAL, timeout), lambda: self._drain.started, jitter=secrets.randbelow(1000) / 1000)
         betas = [beta.strip() for beta in request.headers.get("anthropic-beta", "").split(",")]
         assert outcome.request is not None
         return Ask(
@@ -119,10 +123,11 @@ class ChatCompletions:
     async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> JsonObject:
         assert outcome.caller is not None
         try:
-            async with asyncio.timeout_at(ask.deadline):
-                completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
+            async with asyncio.timeout_at(ask.deadline) as limit:
+                with self._drain.running(limit):
+                    completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
         except TimeoutError as error:
-            raise UpstreamTimeout from error
+            raise self._drain.cut() from error
         finally:
             reply.headers |= _report_headers(outcome)
         outcome.read_completion(completion)
@@ -138,10 +143,11 @@ class ChatCompletions:
             lambda: _start_stream(reply, outcome), reply.write, first=self._settings.prime_timeout, every=self._settings.keepalive
         )
         try:
-            async with asyncio.timeout_at(ask.deadline), heartbeat:
-                await self._send_chunks(stream, heartbeat, reply, outcome, include_usage=bool(options.get("include_usage")))
+            async with asyncio.timeout_at(ask.deadline) as limit, heartbeat:
+                with self._drain.running(limit):
+                    await self._send_chunks(stream, heartbeat, reply, outcome, include_usage=bool(options.get("include_usage")))
         except TimeoutError as error:
-            raise UpstreamTimeout from error
+            raise self._drain.cut() from error
         finally:
             self.open_streams -= 1
             outcome.usage = stream.usage

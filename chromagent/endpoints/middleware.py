@@ -1,7 +1,7 @@
 """The outermost layer: every answer has a request id and the security headers, and whatever is raised leaves OpenAI-shaped."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from chromagent import telemetry
@@ -24,15 +24,18 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 class Face:
     """The ASGI application."""
 
-    def __init__(self, routes: RouteTable, cors: CorsRules, *, error_done: bool) -> None:
+    def __init__(self, routes: RouteTable, cors: CorsRules, *, error_done: bool, begin: Callable[[], None] = lambda: None) -> None:
         self._routes = routes
         self._cors = cors
         self._error_done = error_done
+        self._begin = begin
+        """Called with every request, from within the worker's event loop."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return  # a gateway of plain HTTP has no lifespan of its own, and no web sockets
+        self._begin()
         request = Request(scope, receive)
         reply = Reply(send, SECURITY_HEADERS)
         reply.headers["x-request-id"] = f"req_{secrets.token_hex(16)}"

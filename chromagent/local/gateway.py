@@ -33,6 +33,7 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _OWN: Final = _HOP_BY_HOP | {"date", "server"}
 """What a reply gets from whoever sends it on."""
+_PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
 class Rejection(Exception):
@@ -51,6 +52,8 @@ class GatewaySettings(NamedTuple):
     """Google API keys that are accepted; each stands for a consumer project of its own."""
     buffer: bool = False
     """Hold every answer back until it is complete, as a gateway without streaming does."""
+    page: bytes = b""
+    """What `/` shows a browser; API Gateway itself has nothing there."""
 
 
 class LocalGateway:
@@ -73,6 +76,10 @@ class LocalGateway:
             return
         request, reply = Request(scope, receive), Reply(send, {})
         try:
+            if self._settings.page and (request.method, request.path) == ("GET", "/"):
+                reply.headers["content-security-policy"] = _PAGE_POLICY
+                await reply.whole(200, self._settings.page, "text/html; charset=utf-8")
+                return
             operation = self._find(request)
             await self._admit(request, operation)
             await self._forward(request, reply, operation)

@@ -11,7 +11,7 @@ import uvicorn
 
 from chromagent import codec, config
 from chromagent.config import Settings
-from chromagent.local import keys, openapi, processes
+from chromagent.local import keys, openapi, playground, processes
 from chromagent.local.gateway import GatewaySettings, LocalGateway
 from chromagent.providers import registry
 
@@ -66,12 +66,12 @@ async def _run(options: RunOptions) -> None:
 
     async with processes.running(commands, environment) as supervisor:
         await supervisor.ready(ready)
-        banner = _banner(port, key, real=real, api_key=options.api_key)
+        banner = _banner(port, key, real=real, direct=options.direct, api_key=options.api_key)
         if options.direct:
             print(banner, flush=True)
             await _until_stopped(supervisor)
         else:
-            await _serve_gateway(_gateway(options, chat_port, models_port), port, banner, supervisor)  # pyright: ignore[reportPossiblyUnboundVariable]
+            await _serve_gateway(_gateway(options, chat_port, models_port, key), port, banner, supervisor)  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _port(given: int | str) -> int:
@@ -122,7 +122,7 @@ def _give_key(settings: Settings, environment: dict[str, str]) -> str | None:
     return key
 
 
-def _gateway(options: RunOptions, chat_port: int, models_port: int) -> LocalGateway:
+def _gateway(options: RunOptions, chat_port: int, models_port: int, key: str | None) -> LocalGateway:
     values = {
         "chat_address": f"http://127.0.0.1:{chat_port}",
         "models_address": f"http://127.0.0.1:{models_port}",
@@ -133,7 +133,7 @@ def _gateway(options: RunOptions, chat_port: int, models_port: int) -> LocalGate
         "security": "[{api_key: []}]" if options.api_key else "[]",
     }
     api_keys = frozenset({options.api_key}) if options.api_key else frozenset[str]()
-    return LocalGateway(openapi.load(values), GatewaySettings(api_keys, options.buffer))
+    return LocalGateway(openapi.load(values), GatewaySettings(api_keys, options.buffer, playground.page(key, options.api_key)))
 
 
 class _Server(uvicorn.Server):
@@ -174,7 +174,7 @@ async def _until_stopped(supervisor: processes.Supervisor) -> None:
     print("\nStopped.", flush=True)
 
 
-def _banner(port: int, key: str | None, *, real: bool, api_key: str | None) -> str:
+def _banner(port: int, key: str | None, *, real: bool, direct: bool, api_key: str | None) -> str:
     base_url = f"http://127.0.0.1:{port}/v1"
     behind = (
         "The real Vertex AI answers: requests are billed to your project."
@@ -182,13 +182,14 @@ def _banner(port: int, key: str | None, *, real: bool, api_key: str | None) -> s
         else "The simulated Vertex answers: nothing leaves this machine, and no account is needed."
     )
     shown = key or "YOUR_KEY"
+    page = "" if direct else f"\n  browser     http://127.0.0.1:{port}/"
     gateway_header = f" -H 'x-api-key: {api_key}'" if api_key else ""
     gateway_argument = f', default_headers={{"x-api-key": "{api_key}"}}' if api_key else ""
     return f"""
 chromagent is ready. {behind}
 
   base URL    {base_url}
-  client key  {shown if key else "one of your own (client_keys), or any text with allow_anonymous"}
+  client key  {shown if key else "one of your own (client_keys), or any text with allow_anonymous"}{page}
 
 With curl, streaming:
 

@@ -1,5 +1,6 @@
 """When to try again. Pure: numbers in, seconds out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chromagent.errors import GatewayError
@@ -17,12 +18,14 @@ class Patience:
 
     budget: float
     """Seconds of waiting left in all; its owner lowers it to the client's own deadline."""
+    stopped: Callable[[], bool] = lambda: False
+    """Says that there is no time left for anything but what runs already."""
     jitter: float = 0.5
     """A number in [0, 1), drawn by the owner once a request, so that many clients do not come back at the same moment."""
 
     def wait_after(self, error: GatewayError, *, attempt: int, retries: int) -> float | None:
         """Return the seconds to wait before trying again, or None to give up. `attempt` counts the tries at this place from 0."""
-        if not error.retryable or attempt >= retries:
+        if not error.retryable or attempt >= retries or self.stopped():
             return None
         delay = min(CAP, BASE * 2**attempt) * (0.75 + self.jitter / 2)
         if error.retry_after is not None:
