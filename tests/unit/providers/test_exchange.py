@@ -208,3 +208,66 @@ async def test_what_came_before_a_fault_in_the_same_read_is_not_lost() -> None:
 async def test_the_request_id_of_anthropic_is_passed_on() -> None:
     upstream = ScriptedUpstream(json_answer(answers.claude_message(), **{"request-id": "req_vrtx_1"}))
     assert (await post(upstream, chat(CLAUDE))).headers["x-upstream-request-id"] == "req_vrtx_1"
+
+
+RETRYABLE = [
+    (GEMINI, answers.google_error(status, name))
+    for status, name in (
+        (408, "DEADLINE_EXCEEDED"),
+        (409, "ABORTED"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+    )
+]
+RETRYABLE += [
+    (CLAUDE, answers.anthropic_error(status, kind))
+    for status, kind in ((429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error"))
+]
+RETRYABLE += [
+    (model, Scripted(failure=failure))
+    for model in (GEMINI, CLAUDE)
+    for failure in (
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("late"),
+        httpx.RemoteProtocolError("closed"),
+        httpx.ReadError("gone"),
+    )
+]
+
+
+def good(model: str, *, stream: bool) -> Scripted:
+    if model == GEMINI:
+        return answers.gemini_stream("Hel", "lo") if stream else answers.gemini("Hello")
+    return answers.claude_stream("Hel", "lo") if stream else answers.claude("Hello")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("model", "failure"), RETRYABLE)
+async def test_every_passing_failure_before_the_first_byte_is_tried_again(
+    no_waiting: list[float], model: str, failure: Scripted, stream: bool
+) -> None:
+    upstream = ScriptedUpstream(failure, good(model, stream=stream))
+    answer = await post(upstream, chat(model, stream=stream))
+    assert answer.status_code == 200, answer.text
+    assert len(upstream.sent) == 2
+
+
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+@pytest.mark.parametrize("failure", [httpx.ReadError("gone"), httpx.RemoteProtocolError("closed"), httpx.ReadTimeout("late")])
+async def test_no_failure_after_the_first_byte_is_tried_again(no_waiting: list[float], model: str, failure: Exception) -> None:
+    reads = good(model, stream=True).reads
+    begun = reads[:1] if model == GEMINI else reads[:4]
+    upstream = ScriptedUpstream(Scripted(200, [*begun, failure]), good(model, stream=True))
+    answer = await post(upstream, chat(model, stream=True))
+    assert "error" in events(answer.text)[-1]
+    assert len(upstream.sent) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+async def test_an_answer_is_never_asked_for_twice(no_waiting: list[float], model: str, stream: bool) -> None:
+    upstream = ScriptedUpstream(good(model, stream=stream), BUSY)
+    assert (await post(upstream, chat(model, stream=stream))).status_code == 200
+    assert len(upstream.sent) == 1
