@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 import threading
 import time
@@ -7,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
 from chromagent.upstream import credentials
@@ -144,3 +147,68 @@ async def test_a_document_that_is_no_service_account_is_a_fault_of_the_configura
     identity = GoogleCredentials(kept({"DOCUMENT": '{"type": "nonsense"}'}), "env:DOCUMENT")
     with pytest.raises(Misconfigured):
         await identity.headers()
+
+
+class TokenEndpoint:
+    """Google's token endpoint for service accounts: takes a signed assertion, gives a token that names its key."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def serve(self) -> tuple[ThreadingHTTPServer, str]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                form = self.rfile.read(int(self.headers["content-length"])).decode()
+                assertion = form.partition("assertion=")[2]
+                header = json.loads(base64.urlsafe_b64decode(assertion.partition(".")[0] + "=="))
+                outer.asked += 1
+                body = json.dumps(
+                    {"access_token": f"token-of-{header['kid']}", "expires_in": 3600, "token_type": "Bearer"}
+                ).encode()
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base class
+                return
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server, f"http://127.0.0.1:{server.server_address[1]}/token"
+
+
+def service_account(token_uri: str, key_id: str) -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return json.dumps(
+        {
+            "type": "service_account",
+            "project_id": "other-project",
+            "private_key_id": key_id,
+            "private_key": pem.decode(),
+            "client_email": "gateway@other-project.test",
+            "token_uri": token_uri,
+        }
+    )
+
+
+async def test_a_service_account_from_a_secret_and_its_rotation() -> None:
+    endpoint = TokenEndpoint()
+    server, token_uri = endpoint.serve()
+    environment = {"DOCUMENT": service_account(token_uri, "one")}
+    identity = GoogleCredentials(kept(environment), "env:DOCUMENT")
+    try:
+        assert (await identity.headers())["authorization"] == "Bearer token-of-one"
+        assert await identity.project() == "other-project"
+        environment["DOCUMENT"] = service_account(token_uri, "two")
+        assert (await identity.headers())["authorization"] == "Bearer token-of-one"
+        identity.refused()
+        assert (await identity.headers())["authorization"] == "Bearer token-of-two"
+        assert endpoint.asked == 2
+    finally:
+        server.shutdown()
+        server.server_close()
