@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_CONNECTIONS: Final = 32
-ANSWER_WITHIN: Final = 0.5
+MOST_CONNECTIONS: Final = 64
+TURN_WITHIN: Final = 10.0
+"""Seconds that a request waits for its turn on a connection: a burst is no reason to count the storage as away."""
+ANSWER_WITHIN: Final = 2.0
 """Seconds that a storage has for an answer before it counts as away."""
 COMPLAIN_EVERY: Final = 10.0
 """Seconds between log lines about a storage that is away."""
@@ -162,7 +164,7 @@ class Limiter:
         self._pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - half typed there
             self.rules.storage,
             max_connections=MOST_CONNECTIONS,
-            timeout=ANSWER_WITHIN,
+            timeout=TURN_WITHIN,
             socket_timeout=ANSWER_WITHIN,
             socket_connect_timeout=ANSWER_WITHIN,
         )

@@ -244,7 +244,7 @@ class _Rewriter:
         if key == "pattern":
             return not isinstance(value, str) or _LOOKAROUND.search(value) is not None
         del node
-        return key == "format" and value not in _FORMATS
+        return key == "format" and not (isinstance(value, str) and value in _FORMATS)
 
     def _member(self, key: str, value: JsonValue, depth: int) -> JsonValue:
         if key == "properties":

@@ -238,7 +238,7 @@ class ConversationReader:
         return [
             next(waiting) if block.get("type") == "tool_use" else block
             for block in thinking.verbatim(message)
-            if block.get("type") != "text" or block.get("text", "").strip()
+            if block.get("type") != "text" or text(cast("JsonObject", block), "text").strip()
         ]
 
     def _calls(self, item: _Item) -> tuple[list[Block], dict[str, str], dict[str, list[str]]]:

@@ -42,7 +42,7 @@ def carried(message: JsonObject) -> list[Block]:
 def verbatim(message: JsonObject) -> list[Block]:
     """Return the whole content as Claude wrote it, if the client brings it back and it fits the rest of the message."""
     content = members(message, "anthropic_content")
-    if not content or any(block.get("type") not in _VERBATIM for block in content):
+    if not content or any(text(block, "type") not in _VERBATIM for block in content):
         return []
     called = [block.get("id") for block in content if block.get("type") == "tool_use"]
     if called != [call.get("id") for call in members(message, "tool_calls")]:
