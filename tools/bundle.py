@@ -31,16 +31,17 @@ def requirements() -> str:
 
 
 def main() -> None:
-    """Write the archive and say how large it is."""
-    TARGET.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(TARGET, "w", zipfile.ZIP_DEFLATED) as archive:
+    """Write the archive, to another place if one is given, and say how large it is."""
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
+    target.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         contents = {name: path.read_text(encoding="utf-8") for name, path in files().items()} | {"requirements.txt": requirements()}
         for name, content in contents.items():
             entry = zipfile.ZipInfo(name, TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
-    print(f"{TARGET.relative_to(ROOT)}: {len(contents)} files, {TARGET.stat().st_size / 1024:.0f} kB")
+    print(f"{target.name}: {len(contents)} files, {target.stat().st_size / 1024:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from tests.support.processes import ROOT
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    subprocess.run([sys.executable, ROOT / "tools" / "bundle.py"], check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("archive")
-    with zipfile.ZipFile(ROOT / "dist" / "chromagent.zip") as bundle:
+    subprocess.run([sys.executable, ROOT / "tools" / "bundle.py", folder / "bundle.zip"], check=True, capture_output=True)
+    with zipfile.ZipFile(folder / "bundle.zip") as bundle:
         bundle.extractall(folder / "app")
     return folder
 
@@ -42,10 +42,10 @@ def test_developers_tools_are_not_deployed(archive: Path) -> None:
     assert not any(f"\n{name}==" in requirements for name in ("pytest", "openai", "respx", "hypothesis", "ruff"))
 
 
-def test_the_same_sources_give_the_same_bytes() -> None:
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     def build() -> bytes:
-        subprocess.run([sys.executable, ROOT / "tools" / "bundle.py"], check=True, capture_output=True)
-        return (ROOT / "dist" / "chromagent.zip").read_bytes()
+        subprocess.run([sys.executable, ROOT / "tools" / "bundle.py", tmp_path / "bundle.zip"], check=True, capture_output=True)
+        return (tmp_path / "bundle.zip").read_bytes()
 
     assert build() == build()
 
