@@ -4,7 +4,7 @@ Nothing is opened here: connections, credentials and keys open with the first re
 imports this in a master process and forks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import httpx
@@ -18,6 +18,7 @@ from chromagent.endpoints.draining import Drain
 from chromagent.endpoints.health import Health, Probed
 from chromagent.endpoints.middleware import Face
 from chromagent.endpoints.models import Models
+from chromagent.endpoints.request_line import RequestLine
 from chromagent.endpoints.routes import RouteTable
 from chromagent.gateway import Gateway
 from chromagent.policy.admission import Door
@@ -66,25 +67,34 @@ def build_app(
     telemetry.configure(settings.log.level)
     secrets = ReferencedSecrets(config.environment(), SecretManager())
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
+    identities = _Identities(KeptSecrets(secrets))
     providers = _build_providers(
-        settings, KeptSecrets(secrets), UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch
+        settings, identities, UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch
     )
     router = _build_router(settings)
     drain = Drain()
     door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
 
-    chat = ChatCompletions(Gateway(router, providers), door, _chat_settings(settings), drain, _cache(settings))
+    chat = ChatCompletions(
+        Gateway(router, providers),
+        door,
+        _chat_settings(settings),
+        drain,
+        cache=_cache(settings),
+        prepare=identities.begin_of(settings.backends[settings.default_backend]),
+    )
     models = Models(router, providers, door)
     probed = {name: Probed(provider, settings.backends[name].locations) for name, provider in providers.items()}
-    health = Health(probed, authenticate, lambda: chat.open_streams)
+    health = Health(probed, door, lambda: chat.open_streams)
     cors = CorsRules(settings.cors.origins, credentials=settings.cors.credentials)
+    line = RequestLine(_trace_project(settings))
 
     about = {"/models": {"GET": models.list}, "/health": {"GET": health, "HEAD": health}}
     named = {"/models/": {"GET": models.retrieve}}
     everything = RouteTable({"/chat/completions": {"POST": chat}, **about}, named)
     return App(
-        chat=Face(everything, cors, error_done=settings.stream.error_done, begin=drain.install if listens else _nothing),
-        models=Face(RouteTable(about, named), cors, error_done=settings.stream.error_done),
+        chat=Face(everything, cors, line, error_done=settings.stream.error_done, begin=drain.install if listens else _nothing),
+        models=Face(RouteTable(about, named), cors, line, error_done=settings.stream.error_done),
         backends=probed,
     )
 
@@ -98,7 +108,32 @@ def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
     return None if reference is None else KeyRing(lambda: secrets.read(reference))
 
 
-def _build_providers(settings: Settings, secrets: KeptSecrets, client: UpstreamClient, fetch: MediaFetcher) -> dict[str, Provider]:
+class _Identities:
+    """Who the gateway is to its upstreams: backends with the same identity share it, and so its token."""
+
+    def __init__(self, secrets: KeptSecrets) -> None:
+        self._secrets = secrets
+        self._google: dict[str | None, GoogleCredentials] = {}
+
+    def of(self, backend: config.Backend) -> UpstreamCredentials:
+        """Return the identity that a backend is called with."""
+        if backend.auth == "none":
+            return NoCredentials()
+        if backend.auth == "api_key" and backend.api_key is not None:
+            return ApiKey(self._secrets, backend.api_key)
+        if backend.credentials not in self._google:
+            self._google[backend.credentials] = GoogleCredentials(self._secrets, backend.credentials)
+        return self._google[backend.credentials]
+
+    def begin_of(self, backend: config.Backend) -> Callable[[], None]:
+        """Return what begins to fetch a backend's token; nothing where none has to be fetched."""
+        identity = self.of(backend)
+        return identity.begin if isinstance(identity, GoogleCredentials) else _nothing
+
+
+def _build_providers(
+    settings: Settings, identities: _Identities, client: UpstreamClient, fetch: MediaFetcher
+) -> dict[str, Provider]:
     return {
         name: registry.build(
             backend.provider,
@@ -112,7 +147,7 @@ def _build_providers(settings: Settings, secrets: KeptSecrets, client: UpstreamC
                 strict=settings.strict,
             ),
             options={"tool_call_ids": settings.tool_call_ids, **backend.options},
-            means=registry.Means(client, _build_credentials(backend, secrets), fetch),
+            means=registry.Means(client, identities.of(backend), fetch),
         )
         for name, backend in settings.backends.items()
         if backend.enabled
@@ -134,12 +169,10 @@ def _fetch_rules(settings: Settings) -> FetchRules:
     return FetchRules(rules.enabled, frozenset(host.lower() for host in rules.hosts), rules.max_bytes, rules.timeout)
 
 
-def _build_credentials(backend: config.Backend, secrets: KeptSecrets) -> UpstreamCredentials:
-    if backend.auth == "none":
-        return NoCredentials()
-    if backend.auth == "api_key" and backend.api_key is not None:
-        return ApiKey(secrets, backend.api_key)
-    return GoogleCredentials(secrets, backend.credentials)
+def _trace_project(settings: Settings) -> str | None:
+    """Cloud Logging joins lines to traces by the project's name, which the platform tells in no header."""
+    named = [backend.project for backend in settings.backends.values() if backend.enabled and backend.project]
+    return settings.log.project or config.environment().get("GOOGLE_CLOUD_PROJECT") or next(iter(named), None)
 
 
 def _build_router(settings: Settings) -> Router:

@@ -177,6 +177,9 @@ class Log(_Section):
     """The request line. Prompts and answers are never logged."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """`debug` also shows the lines of `/health` and of preflights."""
+    project: Annotated[str, AfterValidator(_check_project)] | None = None
+    """Project of the traces that lines belong to; by default `GOOGLE_CLOUD_PROJECT`, else that of the first backend with one."""
 
 
 class Settings(BaseSettings):

@@ -51,6 +51,8 @@ class GatewayError(Exception):
         self.code = code or self.default_code
         self.retry_after = retry_after
         """Seconds after which the upstream or a limit says that a try makes sense."""
+        self.headers: dict[str, str] = {}
+        """What else the client is told, such as how much of a limit is left."""
         self.retryable = self.default_retryable if retryable is None else retryable
         self.upstream_message = ""
         """The upstream's own words, unabridged. For the repairs of a wire format only: never sent, never logged."""
@@ -288,8 +290,8 @@ def to_body(error: GatewayError) -> JsonObject:
 
 
 def to_headers(error: GatewayError) -> dict[str, str]:
-    """`Retry-After` in whole seconds, `retry-after-ms` (what the official clients prefer), `x-should-retry`."""
-    headers: dict[str, str] = {}
+    """`Retry-After` in whole seconds, `retry-after-ms` (what the official clients prefer), `x-should-retry`, and its own."""
+    headers = dict(error.headers)
     if error.retry_after is not None:
         headers["retry-after"] = str(max(0, math.ceil(error.retry_after)))
         headers["retry-after-ms"] = str(max(0, math.ceil(error.retry_after * 1000)))

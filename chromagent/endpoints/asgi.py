@@ -104,6 +104,7 @@ class Reply:
         self.status = 0
         self.size = 0
         self.ended = False
+        self._before_end: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def started(self) -> bool:
@@ -114,6 +115,18 @@ class Reply:
     def is_open_stream(self) -> bool:
         """Whether events are being sent: what goes wrong now can only be told as an event."""
         return self.started and not self.ended and self.headers.get("content-type") == EVENT_STREAM
+
+    def before_end(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done before the last piece is sent; what was asked for last is done first.
+
+        An instance gets hardly any time of the processor once its answers are out (gcp-platform §3.5), so nothing may come after.
+        """
+        self._before_end.append(work)
+
+    async def conclude(self) -> None:
+        """Do what was to be done before the end, if it was not done yet: the end may never come where a client left."""
+        while self._before_end:
+            await self._before_end.pop()()
 
     async def json(self, status: int, value: JsonValue) -> None:
         """Send one JSON document."""
@@ -137,10 +150,9 @@ class Reply:
         """Send a piece of the body; waits while the client reads slower than we write."""
         self.size += len(body)
         self.ended = last
+        if last:
+            await self.conclude()
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
-
-
-Endpoint: TypeAlias = Callable[[Request, Reply], Awaitable[None]]
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -3,25 +3,25 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 from chromagent.codec import JsonObject, encode
-from chromagent.endpoints import request_line
-from chromagent.endpoints.asgi import EVENT_STREAM, JSON, ClientLeft, Reply, Request
+from chromagent.endpoints.asgi import EVENT_STREAM, JSON, Reply, Request
 from chromagent.endpoints.draining import Drain
 from chromagent.endpoints.heartbeat import Heartbeat
 from chromagent.endpoints.render import ChunkWriter, header_list
-from chromagent.endpoints.request_line import Outcome
-from chromagent.errors import GatewayError, InternalError, InvalidRequest
+from chromagent.endpoints.request_line import CHAT, Outcome
+from chromagent.errors import InternalError, InvalidRequest
 from chromagent.gateway import Gateway, GatewayStream
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Caller
 from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from chromagent.providers.protocol import Ask
 from chromagent.schema import chat
+from chromagent.schema.chat import ChatCompletionRequest
 from chromagent.upstream.retry import LARGEST_TOTAL, Patience
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
@@ -43,59 +43,52 @@ class ChatCompletions:
     """The endpoint."""
 
     def __init__(
-        self, gateway: Gateway, door: Door, settings: ChatSettings, drain: Drain, cache: ResponseCache | None = None
+        self,
+        gateway: Gateway,
+        door: Door,
+        settings: ChatSettings,
+        drain: Drain,
+        *,
+        cache: ResponseCache | None = None,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._gateway = gateway
         self._door = door
         self._settings = settings
         self._cache = cache
         self._drain = drain
+        self._prepare = prepare
+        """Begins what takes a while and every request will need, beside the checks of the request itself."""
         self.open_streams = 0
 
-    async def __call__(self, request: Request, reply: Reply) -> None:
-        """Serve one request and write its line, whatever the outcome."""
-        outcome = Outcome()
-        try:
-            await self._serve(request, reply, outcome)
-        except GatewayError as error:
-            outcome.error = error
-            raise
-        except ClientLeft:
-            outcome.client_left = True
-            raise
-        except Exception:
-            outcome.error = InternalError()
-            raise
-        finally:
-            request_line.write(request, reply, outcome)
-            if outcome.admission is not None:
-                await self._door.settle(outcome.admission, outcome.total_tokens)
-
-    async def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> None:
-        outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
-        reply.headers |= outcome.admission.headers
+    async def __call__(self, request: Request, reply: Reply, outcome: Outcome) -> None:
+        """Serve one request. Raises `GatewayError` or `ClientLeft`."""
+        outcome.operation = CHAT
+        self._prepare()
+        admission = outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
+        reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
+        reply.headers |= admission.headers
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in _JSON_TYPES:
             raise InvalidRequest(f"Send the body as application/json, not as {content_type}.", code="invalid_content_type")
         outcome.request = chat.parse(await request.body(self._settings.max_body_bytes))
-        await self._door.reserve(outcome.admission, chat.estimate_tokens(outcome.request))
-        reply.headers |= outcome.admission.headers
-        ask = self._ask(request, outcome, outcome.admission.caller)
+        await self._door.reserve(admission, chat.estimate_tokens(outcome.request))
+        reply.headers |= admission.headers
+        ask = self._ask(request, outcome.request, admission.caller)
         async with request.cancelled_when_client_leaves():
-            if outcome.request.get("stream"):
+            if ask.request.get("stream"):
                 await self._stream(ask, reply, outcome)
             elif self._cache is None:
-                await self._complete(ask, reply, outcome)
+                await reply.whole(200, encode(await self._complete(ask, reply, outcome)), JSON)
             else:
                 await self._complete_cached(self._cache, ask, request, reply, outcome)
 
-    def _ask(self, request: Request, outcome: Outcome, caller: Caller) -> Ask:
+    def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller) -> Ask:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         patience = Patience(min(LARGEST_TOTAL, timeout), lambda: self._drain.started, jitter=secrets.randbelow(1000) / 1000)
         betas = [beta.strip() for beta in request.headers.get("anthropic-beta", "").split(",")]
-        assert outcome.request is not None
         return Ask(
-            request=outcome.request,
+            request=body,
             id=secrets.token_hex(12),
             created=int(time.time()),
             patience=patience,
@@ -112,13 +105,14 @@ class ChatCompletions:
         kept = None if "no-cache" in wishes or "no-store" in wishes else cache.get(key)
         outcome.cache = "miss" if kept is None else "hit"
         reply.headers["x-chromagent-cache"] = outcome.cache
-        if kept is not None:
+        if kept is None:
+            completion = await self._complete(ask, reply, outcome)
+            kept = Kept(encode(completion), _report_headers(outcome))
+            if "no-store" not in wishes:
+                cache.put(key, completion, kept)
+        else:
             reply.headers |= kept.headers
-            await reply.whole(200, kept.body, JSON)
-            return
-        completion = await self._complete(ask, reply, outcome)
-        if "no-store" not in wishes:
-            cache.put(key, completion, Kept(encode(completion), _report_headers(outcome)))
+        await reply.whole(200, kept.body, JSON)
 
     async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> JsonObject:
         assert outcome.caller is not None
@@ -131,7 +125,6 @@ class ChatCompletions:
         finally:
             reply.headers |= _report_headers(outcome)
         outcome.read_completion(completion)
-        await reply.json(200, completion)
         return completion
 
     async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
@@ -170,7 +163,8 @@ class ChatCompletions:
         if writer is None:
             raise InternalError
         await heartbeat.stop()
-        await reply.write(writer.finish(stream.usage), last=True)
+        outcome.usage = stream.usage
+        await reply.write(writer.finish(outcome.usage), last=True)
 
 
 async def _start_stream(reply: Reply, outcome: Outcome) -> None:

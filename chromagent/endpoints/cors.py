@@ -9,6 +9,7 @@ _EXPOSED: Final = ", ".join(
         "retry-after",
         "retry-after-ms",
         "x-should-retry",
+        *(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")),
         "x-chromagent-route",
         "x-chromagent-model",
         "x-chromagent-ignored",

@@ -5,13 +5,15 @@ import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
+from chromagent.endpoints.request_line import Outcome
 from chromagent.errors import GatewayError
-from chromagent.policy.authentication import Authenticator
+from chromagent.policy.admission import Door
 from chromagent.providers.protocol import Provider
 
 KEPT: Final = 30.0
@@ -28,32 +30,35 @@ class Probed(NamedTuple):
 class Health:
     """The endpoint."""
 
-    def __init__(self, backends: Mapping[str, Probed], authenticate: Authenticator, open_streams: Callable[[], int]) -> None:
+    def __init__(self, backends: Mapping[str, Probed], door: Door, open_streams: Callable[[], int]) -> None:
         self._backends = backends
-        self._authenticate = authenticate
+        self._door = door
         self._open_streams = open_streams
         self._started = time.monotonic()
-        self._deep: tuple[float, JsonObject] | None = None
+        self._deep: tuple[float, asyncio.Future[JsonObject]] | None = None
+        self._last_errors: dict[tuple[str, str], JsonObject] = {}
 
-    async def __call__(self, request: Request, reply: Reply) -> None:
+    async def __call__(self, request: Request, reply: Reply, outcome: Outcome) -> None:
         """Answer."""
-        state: JsonObject = {"status": "ok", "timestamp": datetime.now(UTC).isoformat()}
+        outcome.operation = "health"
+        state: JsonObject = {"status": "ok", "timestamp": _now()}
         if parse_qs(request.query).get("deep") == ["1"]:
-            await self._authenticate(request.headers)
+            outcome.admission = await self._door.admit(request.headers, request.peer, "models")
             state |= await self._look_deep()
         await reply.json(200, state)
 
     async def _look_deep(self) -> JsonObject:
+        """Probe, or share what another request finds or found; one who stops waiting does not stop the others."""
         now = time.monotonic()
         if self._deep is None or now - self._deep[0] > KEPT:
-            self._deep = (now, await self._probe_all())
-        return {**self._deep[1], "process": self._process()}
+            self._deep = (now, asyncio.ensure_future(self._probe_all()))
+        return {**await asyncio.shield(self._deep[1]), "process": self._process()}
 
     async def _probe_all(self) -> JsonObject:
         places = [(name, location) for name, probed in self._backends.items() for location in probed.locations]
         results = await asyncio.gather(*(self._probe(name, location) for name, location in places))
         healthy = all(result["status"] == "ok" for result in results)
-        return {"status": "ok" if healthy else "degraded", "backends": list(results)}
+        return {"status": "ok" if healthy else "degraded", "probed": _now(), "backends": list(results)}
 
     async def _probe(self, name: str, location: str) -> JsonObject:
         start = time.monotonic()
@@ -62,17 +67,31 @@ class Health:
             await self._backends[name].provider.probe(location)
         except GatewayError as fault:
             error = {"status": fault.status, "code": fault.code, "message": fault.message}
+            self._last_errors[(name, location)] = {**error, "timestamp": _now()}
         return {
             "backend": name,
             "location": location,
             "status": "error" if error else "ok",
             "response_seconds": round(time.monotonic() - start, 3),
             "error": error,
+            "last_error": self._last_errors.get((name, location)),
         }
 
     def _process(self) -> JsonObject:
         return {
-            "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "rss_bytes": _resident_bytes(),
             "open_streams": self._open_streams(),
             "uptime_seconds": round(time.monotonic() - self._started, 3),
         }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _resident_bytes() -> int:
+    """Return what the process holds now; where Linux's `/proc` is absent, the most that it ever held."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

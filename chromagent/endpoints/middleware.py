@@ -1,14 +1,17 @@
-"""The outermost layer: every answer has a request id and the security headers, and whatever is raised leaves OpenAI-shaped."""
+"""The outermost layer: every answer has a request id, the security headers and a line in the log, and whatever is raised leaves
+OpenAI-shaped.
+"""
 
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from chromagent import telemetry
-from chromagent.endpoints.asgi import ClientLeft, Endpoint, Receive, Reply, Request, Scope, Send
+from chromagent.endpoints.asgi import ClientLeft, Receive, Reply, Request, Scope, Send
 from chromagent.endpoints.cors import CorsRules
 from chromagent.endpoints.render import error_event
-from chromagent.endpoints.routes import RouteTable
+from chromagent.endpoints.request_line import Outcome, RequestLine
+from chromagent.endpoints.routes import Endpoint, RouteTable
 from chromagent.errors import GatewayError, InternalError, to_body, to_headers
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
@@ -24,9 +27,18 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 class Face:
     """The ASGI application."""
 
-    def __init__(self, routes: RouteTable, cors: CorsRules, *, error_done: bool, begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        cors: CorsRules,
+        line: RequestLine,
+        *,
+        error_done: bool,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
         self._routes = routes
         self._cors = cors
+        self._line = line
         self._error_done = error_done
         self._begin = begin
         """Called with every request, from within the worker's event loop."""
@@ -36,35 +48,43 @@ class Face:
         if scope["type"] != "http":
             return  # a gateway of plain HTTP has no lifespan of its own, and no web sockets
         self._begin()
-        request = Request(scope, receive)
-        reply = Reply(send, SECURITY_HEADERS)
+        request, reply, outcome = Request(scope, receive), Reply(send, SECURITY_HEADERS), Outcome()
         reply.headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+
+        async def write_line() -> None:
+            self._line.write(request, reply, outcome)
+
+        reply.before_end(write_line)
         try:
             reply.headers |= self._cors.headers(request.headers)
-            await self._serve(request, reply)
+            await self._serve(request, reply, outcome)
         except ClientLeft:
-            return
+            outcome.client_left = True
         except GatewayError as error:
-            await self._reply_error(reply, error)
+            await self._reply_error(reply, outcome, error)
         except Exception as error:
             telemetry.write_failure("a request failed inside the gateway", error, reply.headers["x-request-id"])
-            await self._reply_error(reply, InternalError())
+            await self._reply_error(reply, outcome, InternalError())
+        finally:
+            await reply.conclude()
 
-    async def _serve(self, request: Request, reply: Reply) -> None:
+    async def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> None:
         if request.method == "OPTIONS":
-            await self._preflight(request, reply)
+            await self._preflight(request, reply, outcome)
             return
         endpoint: Endpoint = self._routes.find(request.method, request.path, reply)
-        await endpoint(request, reply)
+        await endpoint(request, reply, outcome)
 
-    async def _preflight(self, request: Request, reply: Reply) -> None:
+    async def _preflight(self, request: Request, reply: Reply, outcome: Outcome) -> None:
+        outcome.operation = "preflight"
         methods = self._routes.methods(request.path)
         reply.headers["allow"] = ", ".join(methods)
         reply.headers |= self._cors.preflight(request.headers, methods)
         await reply.whole(204, b"", "")
 
-    async def _reply_error(self, reply: Reply, error: GatewayError) -> None:
+    async def _reply_error(self, reply: Reply, outcome: Outcome, error: GatewayError) -> None:
         """Tell the client: with a status while there is none yet, else as the last event of its stream."""
+        outcome.error = error
         if reply.is_open_stream:
             await reply.write(error_event(error, done=self._error_done), last=True)
         elif not reply.started:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from chromagent.catalog import MODELS, OWNERS, family_of
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
+from chromagent.endpoints.request_line import Outcome
 from chromagent.errors import ModelNotFound
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Caller
@@ -22,18 +23,19 @@ class Models:
         self._door = door
         self._models: dict[str, JsonObject] | None = None
 
-    async def list(self, request: Request, reply: Reply) -> None:
+    async def list(self, request: Request, reply: Reply, outcome: Outcome) -> None:
         """Answer with all models that this caller may use."""
-        caller = await self._admit(request, reply)
+        caller = await self._admit(request, reply, outcome)
         await reply.json(200, to_list([model for name, model in self._known().items() if caller.may_use(name)]))
 
-    async def retrieve(self, request: Request, reply: Reply, name: str) -> None:
+    async def retrieve(self, request: Request, reply: Reply, outcome: Outcome, name: str) -> None:
         """Answer with one model. Raises `ModelNotFound`; chat may still pass an unknown id through."""
-        caller = await self._admit(request, reply)
+        caller = await self._admit(request, reply, outcome)
         await reply.json(200, self._find(name, caller))
 
-    async def _admit(self, request: Request, reply: Reply) -> Caller:
-        admission = await self._door.admit(request.headers, request.peer, "models")
+    async def _admit(self, request: Request, reply: Reply, outcome: Outcome) -> Caller:
+        outcome.operation = "models"
+        admission = outcome.admission = await self._door.admit(request.headers, request.peer, "models")
         reply.headers |= admission.headers
         return admission.caller
 

@@ -1,6 +1,7 @@
 """What the log says of one request. Hides where each figure comes from; never a prompt, an answer or a key."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from chromagent import telemetry
 from chromagent.codec import JsonObject
@@ -13,11 +14,17 @@ from chromagent.schema.chat import ChatCompletionRequest
 from chromagent.telemetry import Stopwatch
 from chromagent.translators.protocol import Delta
 
+CHAT: Final = "chat completion"
+_QUIET: Final = frozenset({"health", "preflight"})
+"""Operations that are asked for all day; their lines show only where somebody looks for them."""
+
 
 @dataclass(slots=True)
 class Outcome:
     """What became of one request, filled on the way."""
 
+    operation: str = "request"
+    """What was asked for, which is the line's message; `request` where no endpoint knows it."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     report: Report = field(default_factory=Report)
     admission: Admission | None = None
@@ -53,34 +60,48 @@ class Outcome:
                 self.finish_reasons[delta.choice] = delta.finish_reason
 
 
-def write(request: Request, reply: Reply, outcome: Outcome) -> None:
-    """Write the line."""
-    status = 499 if outcome.client_left else outcome.error.status if outcome.error else reply.status
-    elapsed = outcome.stopwatch.elapsed()
-    fields: JsonObject = {
-        "httpRequest": {
-            "requestMethod": request.method,
-            "requestUrl": request.path,
-            "status": status,
-            "latency": f"{elapsed:.6f}s",
-            "responseSize": str(reply.size),
-            "userAgent": request.headers.get("user-agent", ""),
-        },
-        **telemetry.trace_fields(request.headers, None),
-        "request_id": reply.headers.get("x-request-id"),
-        "caller": outcome.caller.id if outcome.caller else None,
-        "route": outcome.report.route or None,
-        "attempts": outcome.report.attempts,
-        "duration_seconds": elapsed,
+class RequestLine:
+    """Writes the lines. `project` names the traces that requests belong to."""
+
+    def __init__(self, project: str | None) -> None:
+        self._project = project
+
+    def write(self, request: Request, reply: Reply, outcome: Outcome) -> None:
+        """Write the line of one request."""
+        status = 499 if outcome.client_left else outcome.error.status if outcome.error else reply.status
+        elapsed = outcome.stopwatch.elapsed()
+        fields: JsonObject = {
+            "httpRequest": {
+                "requestMethod": request.method,
+                "requestUrl": request.path,
+                "status": status,
+                "latency": f"{elapsed:.6f}s",
+                "responseSize": str(reply.size),
+                "userAgent": request.headers.get("user-agent", ""),
+            },
+            **telemetry.trace_fields(request.headers, self._project),
+            "request_id": reply.headers.get("x-request-id"),
+            "caller": outcome.caller.id if outcome.caller else None,
+            "duration_seconds": elapsed,
+            "client_left": outcome.client_left,
+            "error": _error(outcome.error),
+        }
+        if outcome.operation == CHAT:
+            fields |= _chat(outcome)
+        telemetry.write_request(_severity(status, outcome), outcome.operation, fields)
+
+
+def _chat(outcome: Outcome) -> JsonObject:
+    report = outcome.report
+    return {
+        "route": report.route or None,
+        "attempts": report.attempts,
         "gen_ai": _gen_ai(outcome),
-        "ignored": outcome.report.ignored,
-        "downgraded": outcome.report.downgraded,
-        "repairs": outcome.report.repairs,
-        "client_left": outcome.client_left,
+        "ignored": report.ignored,
+        "downgraded": report.downgraded,
+        "repairs": report.repairs,
         "cache": outcome.cache,
-        "error": _error(outcome.error),
     }
-    telemetry.write_request(_severity(status, client_left=outcome.client_left), "chat completion", fields)
 
 
 def _gen_ai(outcome: Outcome) -> JsonObject:
@@ -109,7 +130,7 @@ def _error(error: GatewayError | None) -> JsonObject | None:
     return None if error is None else {"code": error.code, "type": error.type, "status": error.status}
 
 
-def _severity(status: int, *, client_left: bool) -> str:
-    if client_left or status < 400:
-        return "info"
+def _severity(status: int, outcome: Outcome) -> str:
+    if outcome.client_left or status < 400:
+        return "debug" if outcome.operation in _QUIET else "info"
     return "error" if status >= 500 else "warning"

@@ -3,10 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
-from chromagent.endpoints.asgi import Endpoint, Reply, Request
+from chromagent.endpoints.asgi import Reply, Request
+from chromagent.endpoints.request_line import Outcome
 from chromagent.errors import MethodNotAllowed, ResourceNotFound
 
-NamedEndpoint: TypeAlias = Callable[[Request, Reply, str], Awaitable[None]]
+Endpoint: TypeAlias = Callable[[Request, Reply, Outcome], Awaitable[None]]
+"""Answers a request, and notes what the log shall say of it."""
+NamedEndpoint: TypeAlias = Callable[[Request, Reply, Outcome, str], Awaitable[None]]
 """An endpoint for one named thing: the rest of the path is its name."""
 
 MOST_METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
@@ -49,4 +52,4 @@ class RouteTable:
 
 
 def _bind(endpoint: NamedEndpoint, name: str) -> Endpoint:
-    return lambda request, reply: endpoint(request, reply, name)
+    return lambda request, reply, outcome: endpoint(request, reply, outcome, name)

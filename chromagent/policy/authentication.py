@@ -15,8 +15,10 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
+from chromagent import telemetry
 from chromagent.errors import InvalidApiKey, Misconfigured, MissingApiKey
 from chromagent.schema.keys import KeyDocument, KeyRecord
+from chromagent.upstream.secrets import SecretUnavailableError
 
 PREFIX: Final = "sk-cg-"
 LONGEST: Final = 120
@@ -120,12 +122,12 @@ class KeyRing:
     async def _look_up(self, digest: str) -> Caller:
         if self._age() >= REFRESH:
             await self._refresh()
+        if self._read_at is None:
+            raise KeyStoreUnavailable
         record = self._records.get(digest)
         if record is None and self._age() >= REFRESH_ON_UNKNOWN:
             await self._refresh()
             record = self._records.get(digest)
-        if self._read_at is None:
-            raise KeyStoreUnavailable
         if record is None or not hmac.compare_digest(record.sha256, digest) or not record.usable(self._clock()):
             raise InvalidApiKey
         limits = record.limits
@@ -147,9 +149,8 @@ class KeyRing:
         self._tried_at = self._clock()
         try:
             document = KeyDocument.model_validate_json(await self._read())
-        except ValidationError:
-            return  # a broken document must not lock everybody out while the last good one is known
-        except Exception:
+        except Exception as error:  # whatever it is, a store that is away or broken must not lock out those who are known
+            telemetry.write_warning("the client keys cannot be read", {"reason": _reason(error)})
             return
         self._records = {record.sha256: record for record in document.keys}
         self._read_at = self._clock()
@@ -169,6 +170,14 @@ class Authenticator:
         if self._allow_anonymous:
             return ANONYMOUS
         raise Misconfigured("This gateway has no client keys: set `client_keys`, or `allow_anonymous` to serve everybody.")
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong with the key store, and nothing of what it holds."""
+    if isinstance(error, ValidationError):
+        first = ".".join(str(step) for step in error.errors(include_input=False)[0]["loc"])
+        return f"faults in the document: {error.error_count()}, the first at {first or 'its start'}"
+    return str(error) if isinstance(error, SecretUnavailableError) else type(error).__name__
 
 
 def _is_json_web_token(text: str) -> bool:

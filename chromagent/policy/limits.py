@@ -113,11 +113,11 @@ class Limiter:
             admitted = await window.hit(item, key, cost=min(cost, item.amount))
             stats = await window.get_window_stats(item, key)
             wait = max(0.0, stats.reset_time - self._clock())
+            told = _headers("requests", item.amount, stats.remaining, wait)
             if not admitted:
-                raise RateLimited(
-                    f"Rate limit of {item} reached. Try again in {_duration(wait)}.", retry_after=wait, retryable=False
-                )
-            headers = _tightest(headers, _headers("requests", item.amount, stats.remaining, wait))
+                message = f"Rate limit of {item} reached. Try again in {_duration(wait)}."
+                raise _with_headers(RateLimited(message, retry_after=wait, retryable=False), told)
+            headers = _tightest(headers, told)
         return headers
 
     async def _reserve(self, rate: str, key: str, tokens: int) -> tuple[Reservation, dict[str, str]]:
@@ -135,7 +135,8 @@ class Limiter:
                 for taken, earlier in [*counters, (item, name)]:
                     await storage.incr(earlier, taken.get_expiry(), -min(tokens, taken.amount))
                 message = f"Token limit of {item} reached: {used - cost} used, {cost} more needed. Try again in {_duration(wait)}."
-                raise TokensLimited(message, retry_after=wait, retryable=False)
+                told = _headers("tokens", item.amount, item.amount - (used - cost), wait)
+                raise _with_headers(TokensLimited(message, retry_after=wait, retryable=False), told)
             counters.append((item, name))
             ends = min(ends, end)
             headers = _tightest(headers, _headers("tokens", item.amount, item.amount - used, wait))
@@ -192,6 +193,11 @@ class Limiter:
             if self.rules.open_when_away:
                 return None
             raise LimiterUnavailable from error
+
+
+def _with_headers(error: RateLimited, headers: dict[str, str]) -> RateLimited:
+    error.headers = headers
+    return error
 
 
 def _headers(kind: str, limit: int, remaining: int, reset: float) -> dict[str, str]:

@@ -4,6 +4,7 @@ that google-auth's blocking calls need.
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, cast
@@ -12,12 +13,15 @@ import httpx
 from google.auth import exceptions, transport
 from google.auth.credentials import Credentials
 
+from chromagent import telemetry
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
 from chromagent.upstream.secrets import KeptSecrets, SecretUnavailableError
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 RENEW_AHEAD: Final = 300.0
 """Seconds of remaining life under which a token is renewed while it still serves (wire-gemini §1.5)."""
+RENEW_EVERY: Final = 1.0
+"""Least seconds between two renewals ahead of time: the metadata server may give the same token until shortly before its end."""
 PATIENCE: Final = 5.0
 """Seconds that a request waits for a token when there is none."""
 
@@ -91,15 +95,21 @@ class GoogleCredentials:
         self._credentials: Credentials | None = None
         self._project: str | None = None
         self._renewal: asyncio.Task[None] | None = None
+        self._renewed_at = float("-inf")
         self._void = False
+
+    def begin(self) -> None:
+        """Begin to fetch the first token, for a request that will need it: nobody waits here."""
+        if self._credentials is None:
+            self._renew()
 
     async def headers(self) -> Mapping[str, str]:
         """Return a live token, and the quota project if the credentials carry one."""
         remaining = self._remaining()
-        if remaining < RENEW_AHEAD:
-            renewal = self._renew()
-            if remaining <= 0:
-                await _wait_for(renewal)
+        if remaining <= 0:
+            await _wait_for(self._renew())
+        elif remaining < RENEW_AHEAD and time.monotonic() - self._renewed_at >= RENEW_EVERY:
+            self._renew()
         credentials = self._credentials
         if credentials is None or not credentials.token:
             raise UpstreamAuthenticationFailed
@@ -141,6 +151,7 @@ class GoogleCredentials:
             self._document = document
             self._credentials, self._project = await asyncio.to_thread(_find, document, self._request)
         await asyncio.to_thread(_refresh, self._credentials, self._request)
+        self._renewed_at = time.monotonic()
         self._void = False
 
     async def _read_document(self) -> bytes | None:
@@ -180,9 +191,9 @@ async def _wait_for(renewal: "asyncio.Task[None]") -> None:
 
 
 def _retrieve(renewal: "asyncio.Task[None]") -> None:
-    """Look at the outcome, so that a failed renewal that nobody waited for is not reported as forgotten."""
-    if not renewal.cancelled():
-        renewal.exception()
+    """Tell the owner why a renewal failed; whoever waits for it learns only that it did."""
+    if not renewal.cancelled() and (error := renewal.exception()) is not None:
+        telemetry.write_warning("no token for the model provider could be fetched", {"reason": type(error).__name__})
 
 
 class _HttpxRequest(transport.Request):

@@ -36,6 +36,8 @@ async def test_an_answer_tells_what_is_left_and_an_error_when_to_come_again() ->
     assert third.json()["error"]["code"] == "rate_limit_exceeded"
     assert 50 < int(third.headers["retry-after"]) <= 60
     assert int(third.headers["retry-after-ms"]) > 50_000
+    assert third.headers["x-ratelimit-limit-requests"] == "2"
+    assert third.headers["x-ratelimit-remaining-requests"] == "0"
 
 
 async def test_an_address_is_counted_before_its_key_is_looked_at() -> None:
@@ -54,6 +56,7 @@ async def test_the_tokens_of_an_answer_count() -> None:
     assert first.status_code == 200
     assert second.status_code == 429
     assert second.json()["error"]["code"] == "tokens_limit_exceeded"
+    assert (second.headers["x-ratelimit-limit-tokens"], second.headers["x-ratelimit-remaining-tokens"]) == ("1000", "50")
 
 
 async def test_a_refused_request_gives_its_tokens_back() -> None:

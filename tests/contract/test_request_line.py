@@ -1,5 +1,6 @@
 """One line for each request, whatever became of it, and never a word of what was said."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -130,6 +131,74 @@ async def test_the_trace_of_the_caller_is_kept(
     line = await line_of(capfd, ScriptedUpstream(answers.gemini()), chat(), **header)
     assert line["logging.googleapis.com/trace"].endswith(trace)
     assert line["logging.googleapis.com/spanId"] == span
+
+
+async def lines_of(capfd: pytest.CaptureFixture[str], method: str, path: str, configured: Any = None, **headers: str) -> list[Any]:
+    app: Any = create_app(configured or settings(), transport=ScriptedUpstream(answers.gemini()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        await http.request(method, path, headers=headers)
+    return [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message", "status", "code"),
+    [
+        ("GET", "/v1/models", "models", 200, None),
+        ("GET", "/v1/models/none", "models", 404, "model_not_found"),
+        ("GET", "/v1/nowhere", "request", 404, "resource_not_found"),
+        ("DELETE", "/v1/models", "request", 405, "method_not_allowed"),
+        ("POST", "/v1/chat/completions", "chat completion", 400, "invalid_json"),
+    ],
+)
+async def test_every_request_has_one_line(
+    capfd: pytest.CaptureFixture[str], method: str, path: str, message: str, status: int, code: str | None
+) -> None:
+    [line] = await lines_of(capfd, method, path)
+    assert (line["message"], line["httpRequest"]["status"], (line["error"] or {}).get("code")) == (message, status, code)
+
+
+async def test_a_refused_key_is_logged_without_it(capfd: pytest.CaptureFixture[str]) -> None:
+    refused = settings(allow_anonymous=False, client_keys="env:NO_SUCH")
+    [line] = await lines_of(capfd, "GET", "/v1/models", refused, authorization="Bearer sk-cg-nonsense")
+    assert (line["severity"], line["error"]["code"], line["caller"]) == ("WARNING", "invalid_api_key", None)
+    assert "nonsense" not in json.dumps(line)
+
+
+async def test_health_and_preflights_are_seen_only_by_who_looks_for_them(capfd: pytest.CaptureFixture[str]) -> None:
+    for method, path in (("GET", "/health"), ("OPTIONS", "/v1/models")):
+        assert await lines_of(capfd, method, path) == []
+        [line] = await lines_of(capfd, method, path, settings(log={"level": "debug"}))
+        assert line["severity"] == "DEBUG"
+
+
+async def test_a_trace_is_named_with_its_project(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    parent = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    [line] = await lines_of(capfd, "GET", "/v1/models", settings(log={"project": "my-project"}), **parent)
+    assert line["logging.googleapis.com/trace"] == "projects/my-project/traces/0af7651916cd43dd8448eb211c80319c"
+
+
+async def test_the_line_is_written_before_the_last_byte_leaves(capfd: pytest.CaptureFixture[str]) -> None:
+    """An instance gets no processor time once its answers are out, so a later line would come with the next request or never."""
+    app = create_app(settings(), transport=ScriptedUpstream(answers.gemini_stream("one", "two")))
+    seen: list[bool] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            seen.append('"chat completion"' in capfd.readouterr().err)
+
+    body = json.dumps(chat(stream=True)).encode()
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
+    inbox = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if inbox:
+            return inbox.pop()
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    await app(scope, receive, send)  # pyright: ignore[reportArgumentType]
+    assert seen == [True]
 
 
 CANARY = "canary7f3a"

@@ -1,6 +1,9 @@
+import asyncio
+
 import httpx
 import pytest
 
+from chromagent.endpoints import health
 from tests.support import answers
 from tests.support.apps import client, settings
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -113,10 +116,35 @@ async def test_a_preflight_of_an_allowed_origin_learns_methods_and_headers() -> 
 async def test_answers_and_errors_carry_the_origin_alike(path: str) -> None:
     answer = await ask("GET", path, settings(cors=CORS), origin=ORIGIN)
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert "x-request-id" in answer.headers["access-control-expose-headers"]
+    assert {"x-request-id", "x-ratelimit-remaining-tokens"} <= set(answer.headers["access-control-expose-headers"].split(", "))
 
 
 async def test_another_origin_gets_nothing() -> None:
     answer = await ask("GET", "/v1/models", settings(cors=CORS), origin="https://evil.example.com")
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["vary"] == "origin"
+
+
+async def test_deep_health_asks_once_however_many_look() -> None:
+    upstream = ScriptedUpstream(answers.gemini())
+    async with client(upstream) as http:
+        answers_of_all = await asyncio.gather(*(http.get("/health?deep=1") for _ in range(5)))
+    assert {answer.json()["status"] for answer in answers_of_all} == {"ok"}
+    assert len(upstream.sent) == 2
+
+
+async def test_deep_health_keeps_the_last_error_of_a_place_that_is_well_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "KEPT", 0.0)
+    upstream = ScriptedUpstream(answers.google_error(503, "UNAVAILABLE"), answers.gemini())
+    async with client(upstream, settings(anthropic={"enabled": False})) as http:
+        await http.get("/health?deep=1")
+        answer = await http.get("/health?deep=1")
+    [place] = answer.json()["backends"]
+    assert (place["status"], place["error"], place["last_error"]["code"]) == ("ok", None, "upstream_unavailable")
+    assert answer.json()["process"]["rss_bytes"] > 10_000_000
+
+
+async def test_deep_health_counts_as_a_request_of_its_caller() -> None:
+    configured = settings(rate_limit={"per_key": "1/minute"})
+    async with client(ScriptedUpstream(answers.gemini()), configured) as http:
+        assert [(await http.get("/health?deep=1")).status_code for _ in range(2)] == [200, 429]

@@ -1,8 +1,10 @@
+import asyncio
 import json
 from datetime import UTC, datetime
 
 import pytest
 
+from chromagent import telemetry
 from chromagent.errors import InvalidApiKey, Misconfigured, MissingApiKey
 from chromagent.policy import authentication
 from chromagent.policy.authentication import Authenticator, KeyRing, create_key, hash_key, is_well_formed, presented_key
@@ -20,9 +22,11 @@ class Store:
         self.content = json.dumps({"keys": records})
         self.reads = 0
         self.away = False
+        self.delay = 0.0
 
     async def read(self) -> bytes:
         self.reads += 1
+        await asyncio.sleep(self.delay)
         if self.away:
             raise OSError("the store is away")
         return self.content.encode()
@@ -147,6 +151,36 @@ async def test_a_store_that_was_never_read_lets_nobody_in() -> None:
     store.away = True
     with pytest.raises(authentication.KeyStoreUnavailable):
         await KeyRing(store.read).authenticate(bearer(KEY))
+
+
+async def test_a_slow_store_keeps_nobody_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "PATIENCE", 0.05)
+    store, clock = Store(record(KEY)), Clock()
+    ring = KeyRing(store.read, clock)
+    store.delay = 30.0
+    with pytest.raises(authentication.KeyStoreUnavailable):
+        await ring.authenticate(bearer(KEY))
+
+
+async def test_a_store_that_got_slow_does_not_lock_out_those_who_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "PATIENCE", 0.05)
+    store, clock = Store(record(KEY)), Clock()
+    ring = KeyRing(store.read, clock)
+    await ring.authenticate(bearer(KEY))
+    store.delay = 30.0
+    clock.now += 1000
+    assert (await ring.authenticate(bearer(KEY))).id == "k1"
+
+
+async def test_why_the_store_cannot_be_read_is_logged_without_what_it_holds(capfd: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure("info")
+    store = Store(record(KEY))
+    store.content = json.dumps({"keys": [record(KEY, sha256="canary")]})
+    with pytest.raises(authentication.KeyStoreUnavailable):
+        await KeyRing(store.read).authenticate(bearer(KEY))
+    [line] = [json.loads(text) for text in capfd.readouterr().err.splitlines()]
+    assert (line["severity"], line["reason"]) == ("WARNING", "faults in the document: 1, the first at keys.0.sha256")
+    assert "canary" not in json.dumps(line)
 
 
 async def test_without_keys_nobody_gets_in_unless_anonymous_is_allowed() -> None:

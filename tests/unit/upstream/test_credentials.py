@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from chromagent import telemetry
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
 from chromagent.upstream import credentials
 from chromagent.upstream.credentials import ApiKey, GoogleCredentials
@@ -100,7 +101,10 @@ async def test_one_token_serves_many_requests(metadata: MetadataServer) -> None:
     assert metadata.tokens == 1
 
 
-async def test_a_token_near_its_end_is_renewed_while_it_still_serves(metadata: MetadataServer) -> None:
+async def test_a_token_near_its_end_is_renewed_while_it_still_serves(
+    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "RENEW_EVERY", 0.0)
     metadata.lifetime = 200
     identity = google()
     await identity.headers()
@@ -110,6 +114,49 @@ async def test_a_token_near_its_end_is_renewed_while_it_still_serves(metadata: M
     assert time.monotonic() - start < 0.2
     await asyncio.sleep(0.6)
     assert metadata.tokens == 2
+
+
+async def test_a_token_that_cannot_be_renewed_yet_is_not_asked_for_with_every_request(metadata: MetadataServer) -> None:
+    metadata.lifetime = 200
+    identity = google()
+    for _ in range(20):
+        await identity.headers()
+        await asyncio.sleep(0.005)
+    assert metadata.tokens == 1
+
+
+async def test_a_renewal_that_hangs_does_not_hold_up_a_request_whose_token_lives(
+    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "RENEW_EVERY", 0.0)
+    metadata.lifetime = 200
+    identity = google()
+    await identity.headers()
+    metadata.delay = 1.0
+    start = time.monotonic()
+    for _ in range(10):
+        assert (await identity.headers())["authorization"] == "Bearer token-1"
+    assert time.monotonic() - start < 0.5
+
+
+async def test_a_first_token_may_be_fetched_before_anybody_waits_for_it(metadata: MetadataServer) -> None:
+    identity = google()
+    identity.begin()
+    identity.begin()
+    assert (await identity.headers())["authorization"] == "Bearer token-1"
+    assert metadata.tokens == 1
+
+
+async def test_why_no_token_came_is_logged_without_a_word_of_it(
+    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("info")
+    metadata.status = 403
+    with pytest.raises(UpstreamAuthenticationFailed):
+        await google().headers()
+    await asyncio.sleep(0)
+    [line] = [json.loads(text) for text in capfd.readouterr().err.splitlines() if "no token" in text]
+    assert (line["severity"], line["reason"]) == ("WARNING", "RefreshError")
 
 
 async def test_a_refused_token_is_not_sent_again(metadata: MetadataServer) -> None:
