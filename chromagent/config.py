@@ -88,7 +88,9 @@ class Backend(_Section):
     """One configured upstream."""
 
     provider: Literal["vertex-gemini", "vertex-anthropic"]
+    """Which kind of upstream it is; a backend that is named after a provider need not say it."""
     enabled: bool = True
+    """Off takes its models out of the gateway."""
     project: Annotated[str, AfterValidator(_check_project)] | None = None
     """Google Cloud project; by default that of the credentials."""
     locations: tuple[Location, ...] = ("global",)
@@ -96,14 +98,19 @@ class Backend(_Section):
     base_url: Annotated[str, AfterValidator(_check_base_url)] | None = None
     """Replaces scheme and host of the Vertex URL, with an optional path prefix."""
     auth: Literal["adc", "api_key", "none"] = "adc"
+    """Who the gateway is there: the functions' own identity, a key, or nobody."""
     api_key: SecretReference | None = None
+    """Secret that holds the key of Vertex AI's express mode or of the Gemini Developer API."""
     credentials: SecretReference | None = None
-    """A service-account document, instead of the functions' own identity."""
+    """Secret that holds a service-account document, instead of the functions' own identity."""
     additional_headers: dict[str, str] = Field(default_factory=dict)
+    """Sent with every call to it."""
     model_mapping: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """Public model id → upstream id, or a list of routes in order: `backend/upstream id`, or an id of this backend."""
     timeout: float | None = Field(default=None, gt=0, le=3600)
+    """Instead of the general one."""
     max_retries: int | None = Field(default=None, ge=0, le=10)
+    """Instead of the general one."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Switches of the wire format (docs/options.md)."""
 
@@ -120,13 +127,17 @@ class RateLimit(_Section):
     """Limits of the gateway itself, in the notation of the `limits` library. Absent means no limit."""
 
     per_ip: Rate | None = None
+    """Requests of one address, counted before its key is looked at: `300/minute`."""
     per_key: Rate | None = None
+    """Requests of one key; its record may hold a rate of its own."""
     tokens_per_key: Rate | None = None
+    """Tokens of one key: an estimate is taken before the call and settled after it."""
     weights: dict[Literal["chat", "models"], Weight] = Field(default_factory=dict[Literal["chat", "models"], int])
     """How many requests one request of a route counts as; 1 where a route is not named, 0 not to count it."""
     when_away: Literal["open", "closed"] = "open"
     """Whether callers are let in while the storage is away, or refused with a 503."""
     storage: str = Field(default="memory://", pattern=r"^(memory://|rediss?://.+)$")
+    """`memory://` counts in each instance for itself, `redis://host:6379` is exact over all."""
     trusted_hops: int = Field(default=0, ge=0, le=10)
     """How many proxies of one's own stand in front: the client's address is counted from the right of `X-Forwarded-For`."""
 
@@ -135,7 +146,9 @@ class Cors(_Section):
     """Which pages of other origins may call the gateway."""
 
     origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = ()
+    """Such as `https://app.example.com`, or `*`."""
     credentials: bool = False
+    """Whether browsers may send cookies and the like; not with `*`."""
 
     @model_validator(mode="after")
     def _check_credentials(self) -> "Cors":
@@ -145,21 +158,27 @@ class Cors(_Section):
 
 
 class Cache(_Section):
-    """The response cache."""
+    """Complete answers kept in each instance, for each key apart."""
 
     enabled: bool = False
+    """Whether answers are kept at all."""
     ttl: float = Field(default=300, gt=0)
+    """Seconds for which an answer serves."""
     max_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    """Most that one instance keeps."""
 
 
 class RemoteMedia(_Section):
     """Images and documents that requests name by URL and this upstream does not fetch itself."""
 
     enabled: bool = True
+    """Whether the gateway fetches them; if not, such a request is a 400."""
     hosts: tuple[str, ...] = ()
     """Host names that may be fetched from; empty means any public host."""
     max_bytes: int = Field(default=20 * 1024 * 1024, gt=0)
+    """Largest file."""
     timeout: float = Field(default=10, gt=0, le=60)
+    """Seconds for one file."""
 
 
 class Stream(_Section):
@@ -196,12 +215,17 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     """Local use only: where `make run` listens."""
     default_backend: str = "vertex-gemini"
+    """Serves the models that no mapping and no prefix decides."""
     backends: dict[str, Backend] = Field(default_factory=dict, validate_default=True)
+    """The upstreams by name; `vertex-gemini` and `vertex-anthropic` exist unless switched off."""
     timeout: float = Field(default=600, gt=0, le=3600)
     """Seconds for a whole request."""
     max_retries: int = Field(default=2, ge=0, le=10)
+    """Tries after the first, at each location."""
     client_keys: SecretReference | None = None
+    """Secret that holds the document of client keys; without one chat is refused."""
     allow_anonymous: bool = False
+    """Serve everybody, without keys."""
     rate_limit: RateLimit = RateLimit()
     cors: Cors = Cors()
     cache: Cache = Cache()
@@ -210,6 +234,7 @@ class Settings(BaseSettings):
     tool_call_ids: Literal["plain", "sealed"] = "plain"
     """`sealed` puts the reasoning signature into the tool-call id: it survives every client, and ids get long."""
     max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, le=32 * 1024 * 1024)
+    """Largest request; at most 32 MiB."""
     remote_media: RemoteMedia = RemoteMedia()
     gcs_buckets: tuple[str, ...] = ()
     """Cloud Storage buckets that requests may name; each is read with the gateway's own rights."""

@@ -1,10 +1,11 @@
 """Write the tables of the documentation from the code: `make docs`. With `--check`, only say what is out of date.
 
-Switches come from the dataclasses of the wire formats, parameters from their tables, errors from their tree, failures on request
-from the simulation. Text around the tables is written by hand in the pages themselves, outside the marks.
+Settings and switches come from their classes, parameters from their tables, errors from their tree, failures on request from the
+simulation. Text around the tables is written by hand in the pages themselves, outside the marks.
 """
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from typing import TypeVar
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from chromagent import errors  # noqa: E402 - after the path
+from pydantic import BaseModel  # noqa: E402
+
+from chromagent import config, errors  # noqa: E402 - after the path
 from chromagent.local.vertex.scenarios import SCENARIOS  # noqa: E402
 from chromagent.translators.anthropic import parameters as claude  # noqa: E402
 from chromagent.translators.anthropic import profiles as claude_profiles  # noqa: E402
@@ -28,19 +31,66 @@ GEMINI_MODELS = ("gemini-2.5-flash", "gemini-3.5-flash", "gemini-3.8-flash", "ge
 CLAUDE_MODELS = ("claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-opus-5-5")
 
 
-def switches(package: str) -> Iterator[str]:
-    """List the fields of an options dataclass with their values, defaults and docstrings."""
-    tree = ast.parse((ROOT / "chromagent" / "translators" / package / "options.py").read_text(encoding="utf-8"))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name.endswith("Options"))
-    yield "| switch | values | default | meaning |"
-    yield "|---|---|---|---|"
+def documented(module: str, name: str) -> Iterator[tuple[ast.AnnAssign, str]]:
+    """Give the fields of a class that have a docstring, each with it."""
+    tree = ast.parse((ROOT / "chromagent" / module).read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name.endswith(name))
     for node, following in pairwise(body):
         if isinstance(node, ast.AnnAssign) and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            kind = ast.unparse(node.annotation)
-            values = " · ".join(re.findall(r"'([^']+)'", kind)) or kind.partition("[")[0]
-            default = ast.unparse(node.value) if node.value is not None else ""
-            default = "empty" if "field(" in default or default in ("()", "''") else default.strip("'")
-            yield f"| `{ast.unparse(node.target)}` | {values} | `{default}` | {' '.join(str(following.value.value).split())} |"
+            yield node, " ".join(str(following.value.value).split())
+
+
+def switches(package: str) -> Iterator[str]:
+    """List the fields of an options dataclass with their values, defaults and docstrings."""
+    yield "| switch | values | default | meaning |"
+    yield "|---|---|---|---|"
+    for node, meaning in documented(f"translators/{package}/options.py", "Options"):
+        kind = ast.unparse(node.annotation)
+        values = " · ".join(re.findall(r"'([^']+)'", kind)) or kind.partition("[")[0]
+        default = ast.unparse(node.value) if node.value is not None else ""
+        default = "empty" if "field(" in default or default in ("()", "''") else default.strip("'")
+        yield f"| `{ast.unparse(node.target)}` | {values} | `{default}` | {meaning} |"
+
+
+def settings() -> Iterator[str]:
+    """List the top level of the configuration: single fields with their defaults, sections with the names of theirs."""
+    yield "| field | meaning | default |"
+    yield "|---|---|---|"
+    meanings = {ast.unparse(node.target): meaning for node, meaning in documented("config.py", "Settings")}
+    for name, field in config.Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            inner = ", ".join(f"`{member}`" for member in kind.model_fields)
+            yield f"| `{name}` | {' '.join(str(kind.__doc__).split())} {inner} | |"
+        else:
+            yield f"| `{name}` | {meanings[name]} | {spell(field.get_default(call_default_factory=True))} |"
+
+
+def section(name: str, kind: type[BaseModel]) -> Iterator[str]:
+    """List every field of one section."""
+    yield "| field | meaning | default |"
+    yield "|---|---|---|"
+    meanings = {ast.unparse(node.target): meaning for node, meaning in documented("config.py", kind.__name__)}
+    for member, field in kind.model_fields.items():
+        default = "" if field.is_required() else spell(field.get_default(call_default_factory=True))
+        yield f"| `{name}.{member}` | {meanings[member]} | {default} |"
+
+
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Give the sections of the configuration by the name of their field."""
+    yield "backends.<name>", config.Backend
+    for name, field in config.Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield name, field.annotation
+
+
+def spell(default: object) -> str:
+    """Write a default as a reader of JSON knows it."""
+    if default is None or default in ((), {}):
+        return "none"
+    if isinstance(default, tuple):
+        return f"`{json.dumps(default)}`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 def parameters(table: ParameterTable[Profile], profiles: dict[str, Profile]) -> Iterator[str]:
@@ -78,6 +128,10 @@ def tables() -> dict[tuple[str, str], str]:
         ("parameters.md", "gemini"): parameters(gemini.TABLE, {name: gemini_profiles.profile_of(name) for name in GEMINI_MODELS}),
         ("parameters.md", "claude"): parameters(claude.TABLE, {name: claude_profiles.profile_of(name) for name in CLAUDE_MODELS}),
         ("errors.md", "errors"): error_rows(),
+        ("../README.md", "errors"): error_rows(),
+        ("../README.md", "settings"): settings(),
+        **{("configuration.md", name): section(name, kind) for name, kind in sections()},
+        ("configuration.md", "settings"): settings(),
         ("simulated-vertex.md", "scenarios"): scenario_rows(),
     }
     return {place: "\n".join(lines) for place, lines in found.items()}
@@ -85,19 +139,19 @@ def tables() -> dict[tuple[str, str], str]:
 
 def main() -> int:
     """Write or check the pages; the exit status is 1 where a page was out of date under `--check`."""
-    stale: list[str] = []
+    stale: list[Path] = []
     for (page, mark), table in tables().items():
-        path = ROOT / "docs" / page
+        path = (ROOT / "docs" / page).resolve()
         text = path.read_text(encoding="utf-8")
         opening, closing = f"<!-- {mark} -->", f"<!-- /{mark} -->"
         before, _, rest = text.partition(opening)
         written = f"{before}{opening}\n{table}\n{closing}{rest.partition(closing)[2]}"
         if written != text:
-            stale.append(page)
+            stale.append(path.relative_to(ROOT))
             if "--check" not in sys.argv:
                 path.write_text(written, encoding="utf-8")
-    for page in dict.fromkeys(stale):
-        print(f"docs/{page} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
+    for path in dict.fromkeys(stale):
+        print(f"{path} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
     return int(bool(stale) and "--check" in sys.argv)
 
 

@@ -53,6 +53,9 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--models", nargs="*", default=(), metavar="PATTERN", help="model ids that the key may use, such as 'gemini-*'"
     )
+    new.add_argument("--requests", metavar="RATE", help="its own limit of requests, such as 60/minute")
+    new.add_argument("--tokens", metavar="RATE", help="its own limit of tokens, such as 50000/minute")
+    new.add_argument("--buckets", nargs="*", default=(), metavar="NAME", help="Cloud Storage buckets that its requests may name")
     new.set_defaults(command=_new_key)
     for name, text, command in (
         ("list", "list the keys of the store", _list_keys),
@@ -103,7 +106,9 @@ def _check(chosen: argparse.Namespace) -> int:
 
 
 def _new_key(chosen: argparse.Namespace) -> None:
-    key, record = keys.issue(chosen.name, days=chosen.days, models=tuple(chosen.models))
+    rates = {"requests": chosen.requests, "tokens": chosen.tokens}
+    limits = {kind: rate for kind, rate in rates.items() if rate}
+    key, record = keys.issue(chosen.name, days=chosen.days, models=chosen.models, buckets=chosen.buckets, limits=limits)
     if chosen.store is None:
         print(codec.encode_text(record))
     else:

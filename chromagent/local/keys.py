@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, cast
@@ -18,22 +18,38 @@ from chromagent import codec
 from chromagent.codec import JsonObject
 from chromagent.local.processes import StartError
 from chromagent.policy.authentication import create_key, hash_key
-from chromagent.schema.keys import KeyDocument
+from chromagent.schema.keys import KeyDocument, KeyRecord
 from chromagent.upstream.secret_manager import SecretManager
-from chromagent.upstream.secrets import SecretUnavailableError
+from chromagent.upstream.secrets import SecretMissingError, SecretUnavailableError
 
 OVERLAP_DAYS: Final = 7
 """Days for which a rotated key goes on working."""
 
 
-def issue(name: str, *, days: int | None = None, models: tuple[str, ...] = ()) -> tuple[str, JsonObject]:
-    """Return a new key and its record for the document of client keys."""
+def issue(
+    name: str,
+    *,
+    days: int | None = None,
+    models: Sequence[str] = (),
+    buckets: Sequence[str] = (),
+    limits: Mapping[str, str] | None = None,
+) -> tuple[str, JsonObject]:
+    """Return a new key and its record for the document of client keys. Raises `StartError` for a rate that is none."""
     key = create_key()
     record: JsonObject = {"id": f"key_{secrets.token_hex(6)}", "name": name, "sha256": hash_key(key)}
     if days is not None:
         record["expires_at"] = _in_days(days)
     if models:
         record["models"] = list(models)
+    if buckets:
+        record["gcs_buckets"] = list(buckets)
+    if limits:
+        record["limits"] = dict(limits)
+    try:
+        KeyRecord.model_validate(record)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise StartError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}") from error
     return key, record
 
 
@@ -54,10 +70,14 @@ def rotate(records: Sequence[JsonObject], which: str, *, overlap_days: int = OVE
     inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets") if name in old}
     ends = _in_days(overlap_days)
     kept = [
-        {**record, "expires_at": min(str(record.get("expires_at") or ends), ends)} if record["id"] in chosen else record
+        {**record, "expires_at": _earlier(record.get("expires_at") or ends, ends)} if record["id"] in chosen else record
         for record in records
     ]
     return key, [*kept, {**fresh, **inherited}]
+
+
+def _earlier(one: str, other: str) -> str:
+    return min(one, other, key=datetime.fromisoformat)
 
 
 def describe(records: Sequence[JsonObject]) -> list[str]:
@@ -84,7 +104,7 @@ class KeyStore:
             )
 
     async def read(self) -> list[JsonObject]:
-        """Return the records; none of a file that is not there yet. Raises `StartError`."""
+        """Return the records; none of a file or a secret that holds nothing yet. Raises `StartError`."""
         try:
             content = await self._content()
             KeyDocument.model_validate_json(content)
@@ -107,9 +127,9 @@ class KeyStore:
         return self._reference
 
     async def _content(self) -> bytes:
-        if not self._reference.startswith("file:"):
-            return await self._secret_manager.read(self._reference)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, SecretMissingError):
+            if not self._reference.startswith("file:"):
+                return await self._secret_manager.read(self._reference)
             return await asyncio.to_thread(Path(self._reference.removeprefix("file:")).read_bytes)
         return b'{"keys": []}'
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from chromagent.upstream.secrets import SecretUnavailableError
+from chromagent.upstream.secrets import SecretMissingError, SecretUnavailableError
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds."""
@@ -22,7 +22,10 @@ class SecretManager:
         self._client: Any = None
 
     async def read(self, reference: str) -> bytes:
-        """Return the value of `projects/…/secrets/…/versions/V`, its checksum verified. Raises `SecretUnavailableError`."""
+        """Return the value of `projects/…/secrets/…/versions/V`, its checksum verified.
+
+        Raises `SecretUnavailableError`, of which `SecretMissingError` says that there is no such version.
+        """
         answer = await self._ask(reference, lambda client: client.access_secret_version(name=reference, timeout=ANSWER_WITHIN))
         data: bytes = answer.payload.data
         told = int(answer.payload.data_crc32c)
@@ -41,7 +44,7 @@ class SecretManager:
         return str(answer.name)
 
     async def _ask(self, subject: str, call: Callable[[Any], Any]) -> Any:
-        from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
+        from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
 
         try:
@@ -49,6 +52,8 @@ class SecretManager:
                 open_client = self._open_client or await asyncio.to_thread(_prepare)
                 self._client = open_client()  # on this thread: gRPC's channel belongs to the event loop
             return await call(self._client)
+        except NotFound as error:
+            raise SecretMissingError(f"{subject}: NotFound") from error
         except (GoogleAPIError, GoogleAuthError) as error:
             raise SecretUnavailableError(f"{subject}: {type(error).__name__}") from error
 

@@ -16,6 +16,10 @@ class SecretUnavailableError(Exception):
     """The secret cannot be read now. The text names the reference and the reason, never a value."""
 
 
+class SecretMissingError(SecretUnavailableError):
+    """There is no such secret, or it has no such version."""
+
+
 class SecretSource(Protocol):
     """Reads the current value of a secret."""
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import pytest
 
+from chromagent import errors
 from chromagent.config import Settings
 from chromagent.local.vertex.scenarios import SCENARIOS
 from chromagent.providers import registry
@@ -65,9 +66,24 @@ def test_every_switch_of_a_wire_format_is_documented(provider: str) -> None:
     assert [field.name for field in fields(registry.OPTIONS[provider])] == re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
 
 
-def test_every_setting_is_documented() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text()
-    assert [name for name in Settings.model_fields if f"`{name}" not in page] == []
+@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+def test_every_setting_is_documented(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert [name for name in Settings.model_fields if not re.search(rf"^\| `{name}` \| \S", text, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/errors.md"])
+def test_every_error_is_documented(page: str) -> None:
+    text = (ROOT / page).read_text()
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.GatewayError) and kind.when
+    ]
+    assert [kind.default_code for kind in kinds if f"| {kind.status} | `{kind.type}` | `{kind.default_code}` |" not in text] == []
+
+
+def test_the_tables_of_the_documentation_are_what_the_code_says() -> None:
+    done = subprocess.run([sys.executable, ROOT / "tools" / "docs.py", "--check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_every_failure_on_request_is_documented() -> None:

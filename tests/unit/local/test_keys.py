@@ -3,7 +3,7 @@
 import json
 import re
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,40 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path, capsys: pytest.C
 def test_a_variable_cannot_keep_keys() -> None:
     with pytest.raises(StartError, match="not in env"):
         KeyStore("env:KEYS")
+
+
+def test_a_key_brings_its_rights_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    rights = ("--requests", "60/minute", "--tokens", "50000/minute", "--buckets", "images", "--days", "3")
+    assert run(capsys, "keys", "new", "--name", "ci", *rights, "--store", f"file:{path}")[0] == 0
+    [record] = document(path)
+    assert record["limits"] == {"requests": "60/minute", "tokens": "50000/minute"}
+    assert record["gcs_buckets"] == ["images"]
+    assert timedelta(days=2.9) < datetime.fromisoformat(record["expires_at"]) - datetime.now(UTC) <= timedelta(days=3)
+
+
+def test_a_rate_that_is_none_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    status, _, err = run(capsys, "keys", "new", "--name", "ci", "--requests", "many", "--store", f"file:{path}")
+    assert (status, err) == (2, "chromagent: limits.requests: expected a rate such as 600/minute\n")
+    assert not path.exists()
+
+
+def test_rotation_compares_times_and_not_their_spelling() -> None:
+    _, record = keys.issue("laptop")
+    soon = (datetime.now(UTC) + timedelta(hours=1)).astimezone(timezone(timedelta(hours=14))).isoformat()
+    _, records = keys.rotate([{**record, "expires_at": soon}], "laptop", overlap_days=0)
+    assert datetime.fromisoformat(records[0]["expires_at"]) < datetime.now(UTC) + timedelta(minutes=1)
+
+
+@pytest.mark.anyio
+async def test_the_first_key_of_an_empty_secret() -> None:
+    async with secret_manager.serving() as fake:
+        fake.values["projects/p/secrets/keys"] = []
+        store = KeyStore("projects/p/secrets/keys/versions/latest", SecretManager(fake.client))
+        _, record = keys.issue("laptop")
+        assert await store.read() == []
+        assert await store.write([record]) == "projects/p/secrets/keys/versions/1"
 
 
 @pytest.mark.anyio
