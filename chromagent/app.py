@@ -29,6 +29,7 @@ from chromagent.policy.routing import RoutedBackend, Router
 from chromagent.providers import registry
 from chromagent.providers.protocol import Backend, Provider
 from chromagent.providers.vertex import MediaFetcher
+from chromagent.upstream import metadata_server
 from chromagent.upstream.client import UpstreamClient
 from chromagent.upstream.credentials import ApiKey, GoogleCredentials, NoCredentials, UpstreamCredentials
 from chromagent.upstream.remote_files import FetchRules, RemoteFiles
@@ -122,7 +123,8 @@ class _Identities:
         if backend.auth == "api_key" and backend.api_key is not None:
             return ApiKey(self._secrets, backend.api_key)
         if backend.credentials not in self._google:
-            self._google[backend.credentials] = GoogleCredentials(self._secrets, backend.credentials)
+            host = metadata_server.host_of(config.environment())
+            self._google[backend.credentials] = GoogleCredentials(self._secrets, backend.credentials, metadata_host=host)
         return self._google[backend.credentials]
 
     def begin_of(self, backend: config.Backend) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from google.auth.credentials import Credentials
 
 from chromagent import telemetry
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
+from chromagent.upstream.metadata_server import MetadataIdentity
 from chromagent.upstream.secrets import KeptSecrets, SecretUnavailableError
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -87,12 +88,14 @@ class GoogleCredentials:
     One renewal at a time, in a thread. While the old token lives nobody waits for the new one.
     """
 
-    def __init__(self, secrets: KeptSecrets, reference: str | None = None) -> None:
+    def __init__(self, secrets: KeptSecrets, reference: str | None = None, *, metadata_host: str | None = None) -> None:
         self._secrets = secrets
         self._reference = reference
+        self._metadata_host = metadata_host
+        """Where the environment's own identity is known to end; None leaves the search to google-auth."""
         self._request = _HttpxRequest()
         self._document: bytes | None = None
-        self._credentials: Credentials | None = None
+        self._credentials: Credentials | MetadataIdentity | None = None
         self._project: str | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._renewed_at = float("-inf")
@@ -149,7 +152,7 @@ class GoogleCredentials:
         document = await self._read_document()
         if self._credentials is None or document != self._document:
             self._document = document
-            self._credentials, self._project = await asyncio.to_thread(_find, document, self._request)
+            self._credentials, self._project = await asyncio.to_thread(_find, document, self._metadata_host, self._request)
         await asyncio.to_thread(_refresh, self._credentials, self._request)
         self._renewed_at = time.monotonic()
         self._void = False
@@ -163,8 +166,13 @@ class GoogleCredentials:
             raise Misconfigured("The gateway cannot read its credentials for the model provider.") from error
 
 
-def _find(document: bytes | None, request: transport.Request) -> tuple[Credentials, str | None]:
+def _find(
+    document: bytes | None, metadata_host: str | None, request: transport.Request
+) -> tuple[Credentials | MetadataIdentity, str | None]:
     """Find the identity: that of the document, else that of the environment. Blocks; imports only what its case needs."""
+    if document is None and metadata_host is not None:
+        own = MetadataIdentity(metadata_host, SCOPES[0])
+        return own, own.project()
     if document is None:
         from google.auth import default  # noqa: PLC0415  # pyright: ignore[reportUnknownVariableType] - half typed there
 

@@ -3,7 +3,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,6 +20,8 @@ from chromagent.upstream.secrets import KeptSecrets, ReferencedSecrets
 
 pytestmark = pytest.mark.anyio
 
+Identity = Callable[[], GoogleCredentials]
+
 
 def kept(environment: Mapping[str, str]) -> KeptSecrets:
     return KeptSecrets(ReferencedSecrets(environment, SecretManager()))
@@ -33,6 +35,7 @@ class MetadataServer:
     delay: float = 0.0
     status: int = 200
     tokens: int = 0
+    address: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, path: str) -> tuple[int, str, str]:
@@ -69,7 +72,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[Meta
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    address = f"127.0.0.1:{server.server_address[1]}"
+    address = state.address = f"127.0.0.1:{server.server_address[1]}"
     for name in ("GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"):
         monkeypatch.setenv(name, address)
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
@@ -84,17 +87,20 @@ def metadata(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[Meta
     server.server_close()
 
 
-def google() -> GoogleCredentials:
-    return GoogleCredentials(kept({}))
+@pytest.fixture(params=["google-auth", "directly"])
+def google(request: pytest.FixtureRequest, metadata: MetadataServer) -> Callable[[], GoogleCredentials]:
+    """Makes the environment's own identity, found by google-auth or asked of the metadata server directly."""
+    host = metadata.address if request.param == "directly" else None
+    return lambda: GoogleCredentials(kept({}), metadata_host=host)
 
 
-async def test_the_environments_identity_gives_a_bearer_token_and_the_project(metadata: MetadataServer) -> None:
+async def test_the_environments_identity_gives_a_bearer_token_and_the_project(metadata: MetadataServer, google: Identity) -> None:
     identity = google()
     assert (await identity.headers())["authorization"] == "Bearer token-1"
     assert await identity.project() == "the-project"
 
 
-async def test_one_token_serves_many_requests(metadata: MetadataServer) -> None:
+async def test_one_token_serves_many_requests(metadata: MetadataServer, google: Identity) -> None:
     identity = google()
     await asyncio.gather(*(identity.headers() for _ in range(20)))
     await identity.headers()
@@ -102,7 +108,7 @@ async def test_one_token_serves_many_requests(metadata: MetadataServer) -> None:
 
 
 async def test_a_token_near_its_end_is_renewed_while_it_still_serves(
-    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch
+    metadata: MetadataServer, google: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "RENEW_EVERY", 0.0)
     metadata.lifetime = 200
@@ -116,7 +122,9 @@ async def test_a_token_near_its_end_is_renewed_while_it_still_serves(
     assert metadata.tokens == 2
 
 
-async def test_a_token_that_cannot_be_renewed_yet_is_not_asked_for_with_every_request(metadata: MetadataServer) -> None:
+async def test_a_token_that_cannot_be_renewed_yet_is_not_asked_for_with_every_request(
+    metadata: MetadataServer, google: Identity
+) -> None:
     metadata.lifetime = 200
     identity = google()
     for _ in range(20):
@@ -126,7 +134,7 @@ async def test_a_token_that_cannot_be_renewed_yet_is_not_asked_for_with_every_re
 
 
 async def test_a_renewal_that_hangs_does_not_hold_up_a_request_whose_token_lives(
-    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch
+    metadata: MetadataServer, google: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "RENEW_EVERY", 0.0)
     metadata.lifetime = 200
@@ -139,7 +147,7 @@ async def test_a_renewal_that_hangs_does_not_hold_up_a_request_whose_token_lives
     assert time.monotonic() - start < 0.5
 
 
-async def test_a_first_token_may_be_fetched_before_anybody_waits_for_it(metadata: MetadataServer) -> None:
+async def test_a_first_token_may_be_fetched_before_anybody_waits_for_it(metadata: MetadataServer, google: Identity) -> None:
     identity = google()
     identity.begin()
     identity.begin()
@@ -148,7 +156,7 @@ async def test_a_first_token_may_be_fetched_before_anybody_waits_for_it(metadata
 
 
 async def test_why_no_token_came_is_logged_without_a_word_of_it(
-    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    metadata: MetadataServer, google: Identity, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("info")
     metadata.status = 403
@@ -159,7 +167,7 @@ async def test_why_no_token_came_is_logged_without_a_word_of_it(
     assert (line["severity"], line["reason"]) == ("WARNING", "RefreshError")
 
 
-async def test_a_refused_token_is_not_sent_again(metadata: MetadataServer) -> None:
+async def test_a_refused_token_is_not_sent_again(metadata: MetadataServer, google: Identity) -> None:
     identity = google()
     await identity.headers()
     identity.refused()
@@ -167,7 +175,7 @@ async def test_a_refused_token_is_not_sent_again(metadata: MetadataServer) -> No
 
 
 async def test_a_metadata_server_that_hangs_is_a_clear_error_in_time(
-    metadata: MetadataServer, monkeypatch: pytest.MonkeyPatch
+    metadata: MetadataServer, google: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metadata.delay = 2.0
     monkeypatch.setattr(credentials, "PATIENCE", 0.3)
