@@ -14,6 +14,8 @@ STRAY: Final = "stray"
 DONE: Final = b"data: [DONE]\n\n"
 LARGEST_EVENT: Final = 64 * 1024 * 1024
 
+_LINE_ENDS: Final = (b"\n", b"\r")
+_PLAIN_DATA: Final = b"data: "
 _FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 
 
@@ -45,16 +47,21 @@ class SSEDecoder:
             chunk = chunk.removeprefix(b"\n")
         self._grow(len(chunk))
         events: list[ServerSentEvent] = []
-        lines = chunk.splitlines(keepends=True)  # on bytes: \n, \r and \r\n only
+        lines = chunk.splitlines()  # on bytes: \n, \r and \r\n only
+        rest = b"" if chunk.endswith(_LINE_ENDS) or not lines else lines.pop()
         for line in lines:
-            if line[-1:] not in (b"\n", b"\r"):
-                self._pieces.append(line)
-                break
             if self._pieces:
                 self._pieces.append(line)
                 line = b"".join(self._pieces)  # noqa: PLW2901 - the whole line, now that its end has come
                 self._pieces.clear()
-            self._take_line(line.rstrip(b"\r\n"), events)
+            if not line:
+                self._dispatch(events)
+            elif line.startswith(_PLAIN_DATA):  # nearly every line; the general reading would give the same
+                self._data.append(line[6:])
+            else:
+                self._take_line(line)
+        if rest:
+            self._pieces.append(rest)
         self._after_return = chunk.endswith(b"\r")
         return events
 
@@ -62,7 +69,7 @@ class SSEDecoder:
         """Tell the end of input: a pending line and event count as complete."""
         events: list[ServerSentEvent] = []
         if self._pieces:
-            self._take_line(b"".join(self._pieces), events)
+            self._take_line(b"".join(self._pieces))
             self._pieces.clear()
         self._dispatch(events)
         if self._stray:
@@ -75,10 +82,7 @@ class SSEDecoder:
         if self._size > LARGEST_EVENT:
             raise UpstreamInvalidResponse("One event of the model provider's stream is too large.")
 
-    def _take_line(self, line: bytes, events: list[ServerSentEvent]) -> None:
-        if not line:
-            self._dispatch(events)
-            return
+    def _take_line(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
@@ -88,8 +92,8 @@ class SSEDecoder:
             self._stray.append(line)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
-        if self._data:
-            events.append(ServerSentEvent(self._event, b"\n".join(self._data)))
+        if data := self._data:
+            events.append(ServerSentEvent(self._event, data[0] if len(data) == 1 else b"\n".join(data)))
             self._data = []
         self._event = ""
         if not self._stray:

@@ -20,6 +20,8 @@ from chromagent.translators.gemini.grounding import Source
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.partial_arguments import ArgumentWriter, plain
 
+_USUAL: Final = frozenset({"content", "finishReason", "index"})
+"""All that most events say of a candidate."""
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _SAMPLE_RATE: Final = re.compile(r"rate=(\d{4,6})")
 
@@ -115,6 +117,10 @@ class ChoiceReader:
         if reason := candidate.get("finishReason"):
             self.finish_reason = str(reason)
             self._end_call()
+        if not candidate.keys() <= _USUAL:
+            self._read_rarities(candidate)
+
+    def _read_rarities(self, candidate: JsonObject) -> None:
         self.finish_message = lenient.text(candidate, "finishMessage") or self.finish_message
         self.continuation = lenient.text(candidate, "continuationToken") or self.continuation
         self._grounding = lenient.member(candidate, "groundingMetadata") or self._grounding
@@ -156,9 +162,8 @@ class ChoiceReader:
             if value is not None:
                 reader(value, part)
                 break
-        signature = lenient.text(part, "thoughtSignature")
-        if signature and "functionCall" not in part:
-            self._signature = signature
+        if "thoughtSignature" in part and "functionCall" not in part:
+            self._signature = lenient.text(part, "thoughtSignature") or self._signature
 
     def _read_text(self, text: JsonValue, part: JsonObject) -> None:
         if not text or not isinstance(text, str):
