@@ -45,13 +45,18 @@ class LimitRules:
     """How many requests one request of a route counts as; 1 where a route is not named."""
 
 
-class Reservation(NamedTuple):
-    """Tokens taken from a key's allowance before it is known how many a request will need."""
+class Taken(NamedTuple):
+    """Tokens taken from one window of a key's allowance: no more than the window holds."""
 
-    counters: tuple[tuple["RateLimitItem", str], ...]
+    item: "RateLimitItem"
+    name: str
     tokens: int
     ends: float
-    """Epoch second at which the window ends; what is settled later belongs to no window."""
+    """Epoch second at which the window ends; what is settled later no longer belongs to it."""
+
+
+Reservation = tuple[Taken, ...]
+"""What was taken, of every window, before it is known how many tokens a request will need."""
 
 
 class Limiter:
@@ -88,11 +93,8 @@ class Limiter:
         """Replace an estimate by what was used; None leaves it. Never raises."""
         if reservation is None or tokens is None:
             return
-        difference = tokens - reservation.tokens
-        if difference == 0 or self._clock() >= reservation.ends:
-            return
         try:
-            await self._guarded(lambda: self._add(reservation, difference))
+            await self._guarded(lambda: self._replace(reservation, tokens))
         except LimiterUnavailable:
             return
 
@@ -121,31 +123,36 @@ class Limiter:
         return headers
 
     async def _reserve(self, rate: str, key: str, tokens: int) -> tuple[Reservation, dict[str, str]]:
-        storage = self._open()[0]
         headers: dict[str, str] = {}
-        counters: list[tuple[RateLimitItem, str]] = []
-        ends = float("inf")
+        reservation: Reservation = ()
         for item in self._parsed(rate):
-            name = item.key_for(key)
-            cost = min(tokens, item.amount)
-            used = await storage.incr(name, item.get_expiry(), cost)
-            end = await storage.get_expiry(name)
-            wait = max(0.0, end - self._clock())
+            taken, used = await self._take(item, key, tokens)
+            reservation = (*reservation, taken)
+            wait = max(0.0, taken.ends - self._clock())
             if used > item.amount:
-                for taken, earlier in [*counters, (item, name)]:
-                    await storage.incr(earlier, taken.get_expiry(), -min(tokens, taken.amount))
-                message = f"Token limit of {item} reached: {used - cost} used, {cost} more needed. Try again in {_duration(wait)}."
-                told = _headers("tokens", item.amount, item.amount - (used - cost), wait)
+                await self._replace(reservation, 0)
+                before = used - taken.tokens
+                message = (
+                    f"Token limit of {item} reached: {before} used, {taken.tokens} more needed. Try again in {_duration(wait)}."
+                )
+                told = _headers("tokens", item.amount, item.amount - before, wait)
                 raise _with_headers(TokensLimited(message, retry_after=wait, retryable=False), told)
-            counters.append((item, name))
-            ends = min(ends, end)
             headers = _tightest(headers, _headers("tokens", item.amount, item.amount - used, wait))
-        return Reservation(tuple(counters), tokens, ends), headers
+        return reservation, headers
 
-    async def _add(self, reservation: Reservation, difference: int) -> None:
+    async def _take(self, item: "RateLimitItem", key: str, tokens: int) -> tuple[Taken, int]:
+        """Take tokens from one window; return what was taken, and what is used of the window now."""
         storage = self._open()[0]
-        for item, name in reservation.counters:
-            await storage.incr(name, item.get_expiry(), difference)
+        name, cost = item.key_for(key), min(tokens, item.amount)
+        used = await storage.incr(name, item.get_expiry(), cost)
+        return Taken(item, name, cost, await storage.get_expiry(name)), used
+
+    async def _replace(self, reservation: Reservation, tokens: int) -> None:
+        """Count so many tokens instead of what was taken, in every window that has not ended."""
+        storage = self._open()[0]
+        for taken in reservation:
+            if tokens != taken.tokens and self._clock() < taken.ends:
+                await storage.incr(taken.name, taken.item.get_expiry(), tokens - taken.tokens)
 
     def _open(self) -> "tuple[Storage, MovingWindowRateLimiter]":
         if self._storage is None or self._window is None:

@@ -136,6 +136,29 @@ async def test_an_estimate_beyond_the_limit_itself_can_still_be_served(opened: O
     assert headers["x-ratelimit-remaining-tokens"] == "0"
 
 
+@pytest.mark.parametrize(("used", "left"), [(0, "100"), (40, "60"), (100, "0")])
+async def test_an_estimate_beyond_the_limit_gives_back_no_more_than_it_took(
+    opened: Opened, storage: str, used: int, left: str
+) -> None:
+    limiter = opened(tokens_per_key="100/minute", storage=storage)
+    key = f"key-{time.time()}"
+    reservation, _ = await limiter.reserve(key, None, 10**9)
+    await limiter.settle(reservation, used)
+    _, headers = await limiter.reserve(key, None, 0)
+    assert headers["x-ratelimit-remaining-tokens"] == left
+
+
+async def test_a_window_that_outlasts_another_is_still_settled(opened: Opened) -> None:
+    now = time.time()
+    limiter = opened(clock=lambda: now, tokens_per_key="100/minute;1000/day")
+    reservation, _ = await limiter.reserve("a", None, 10)
+    now += 61
+    await limiter.settle(reservation, 990)
+    with pytest.raises(TokensLimited) as caught:
+        await limiter.reserve("a", None, 20)
+    assert caught.value.headers["x-ratelimit-limit-tokens"] == "1000"
+
+
 async def test_what_is_settled_after_the_window_is_dropped(opened: Opened) -> None:
     now = time.time()
     limiter = opened(clock=lambda: now, tokens_per_key="100/minute")
