@@ -24,7 +24,7 @@ from chromagent.codec import JsonObject, JsonValue
 PREFIX: Final = "CHROMAGENT_"
 PROVIDERS: Final = ("vertex-gemini", "vertex-anthropic")
 _NOT_FIELDS: Final = frozenset({"CONFIG", "CONFIG_JSON"})
-_LIMIT: Final = re.compile(r"\d+ ?(/|per) ?(\d+ ?)?(second|minute|hour|day|month|year)s?")
+_LIMIT: Final = re.compile(r"[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s?")
 _SECRET: Final = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+|file:/.+|env:[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -71,11 +71,18 @@ def _check_origin(text: str) -> str:
     url = urlsplit(text)
     if text != "*" and (url.scheme not in ("http", "https") or not url.hostname or url.path or url.query):
         raise ValueError("expected * or an origin such as https://app.example.com")
+    return text.lower()  # as browsers send it
+
+
+def _check_header(text: str) -> str:
+    if not re.fullmatch(r"[\t -~]*", text):
+        raise ValueError("expected printable ASCII")
     return text
 
 
 SecretReference = Annotated[str, AfterValidator(_check_secret)]
 Rate = Annotated[str, AfterValidator(_check_limit)]
+Header = Annotated[str, AfterValidator(_check_header)]
 Weight = Annotated[int, Field(ge=0, le=1000)]
 Location = Annotated[str, AfterValidator(_check_location)]
 
@@ -103,7 +110,7 @@ class Backend(_Section):
     """Secret that holds the key of Vertex AI's express mode or of the Gemini Developer API."""
     credentials: SecretReference | None = None
     """Secret that holds a service-account document, instead of the functions' own identity."""
-    additional_headers: dict[str, str] = Field(default_factory=dict)
+    additional_headers: dict[str, Header] = Field(default_factory=dict)
     """Sent with every call to it."""
     model_mapping: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """Public model id → upstream id, or a list of routes in order: `backend/upstream id`, or an id of this backend."""

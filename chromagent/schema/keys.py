@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-_RATE: Final = re.compile(r"\d+ ?(/|per) ?(\d+ ?)?(second|minute|hour|day|month|year)s?")
+_RATE: Final = re.compile(r"[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s?")
 
 
 def _check_rate(text: str) -> str:

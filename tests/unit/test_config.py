@@ -104,10 +104,21 @@ def test_all_faults_are_listed_at_once_each_with_its_path(monkeypatch: pytest.Mo
         ({"cors": {"origins": ["example.com"]}}, "cors.origins.0"),
         ({"max_body_bytes": 33_554_433}, "max_body_bytes"),
         ({"rate_limit": {"storage": "sqlite://x"}}, "rate_limit.storage"),
+        ({"rate_limit": {"per_key": "0/minute"}}, "rate_limit.per_key"),
+        ({"rate_limit": {"tokens_per_key": "100 per 0 seconds"}}, "rate_limit.tokens_per_key"),
+        ({"backends": {"vertex-gemini": {"additional_headers": {"x-a": "é"}}}}, "backends.vertex-gemini.additional_headers.x-a"),
+        (
+            {"backends": {"vertex-gemini": {"additional_headers": {"x-a": "1\r\nx-b: 2"}}}},
+            "backends.vertex-gemini.additional_headers.x-a",
+        ),
     ],
 )
 def test_a_wrong_value_is_a_fault(monkeypatch: pytest.MonkeyPatch, document: object, path: str) -> None:
     assert [fault.partition(":")[0] for fault in faults(monkeypatch, document)] == [path]
+
+
+def test_an_origin_is_written_as_browsers_send_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, {"cors": {"origins": ["https://App.Example.com"]}}).cors.origins == ("https://app.example.com",)
 
 
 def test_a_misspelt_variable_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

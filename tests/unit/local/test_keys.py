@@ -118,9 +118,10 @@ def test_a_key_brings_its_rights_with_it(tmp_path: Path, capsys: pytest.CaptureF
     assert timedelta(days=2.9) < datetime.fromisoformat(record["expires_at"]) - datetime.now(UTC) <= timedelta(days=3)
 
 
-def test_a_rate_that_is_none_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("rate", ["many", "0/minute", "5/0 seconds"])
+def test_a_rate_that_is_none_is_one_clear_line(rate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.json"
-    status, _, err = run(capsys, "keys", "new", "--name", "ci", "--requests", "many", "--store", f"file:{path}")
+    status, _, err = run(capsys, "keys", "new", "--name", "ci", "--requests", rate, "--store", f"file:{path}")
     assert (status, err) == (2, "chromagent: limits.requests: expected a rate such as 600/minute\n")
     assert not path.exists()
 
