@@ -1,6 +1,7 @@
 """One HTTP request and its reply over ASGI. Hides scopes, messages and how a client's leaving is noticed."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -15,6 +16,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 JSON: Final = "application/json"
+_UNLAWFUL: Final = re.compile(r"[^\t -~\x80-\xff]")
+"""What no header may hold; parts of values, such as the name of a model, come from clients."""
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
 
@@ -140,10 +143,10 @@ class Reply:
 
     async def start(self, status: int, content_type: str) -> None:
         """Send status and headers."""
-        self.status = status
         if content_type:
             self.headers["content-type"] = content_type
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        headers = [(name.encode(), _UNLAWFUL.sub("?", value).encode("latin-1")) for name, value in self.headers.items()]
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, body: bytes, *, last: bool = False) -> None:

@@ -76,6 +76,8 @@ class ChatCompletionRequest(TypedDict, total=False):
 FIELDS = frozenset(ChatCompletionRequest.__annotations__)
 """Names of OpenAI's own fields; every other key of a request is an extension."""
 
+LONGEST_NAME = 256
+"""Letters in the name of a model: it stands in headers, in the log and in the upstream's URL."""
 _ROOT = Place()
 _WANTED: dict[str, str] = {
     "string_type": "a string",
@@ -115,6 +117,9 @@ def validate(document: JsonObject) -> ChatCompletionRequest:
         raise reading.wrong_value(Place(("messages",)), "'messages' must hold at least one message.", "empty_array")
     if not request["model"].strip():
         raise reading.wrong_type(Place(("model",)), "the name of a model", request["model"])
+    if len(request["model"]) > LONGEST_NAME:
+        message = f"'model' is longer than any name of a model ({LONGEST_NAME} letters)."
+        raise reading.wrong_value(Place(("model",)), message, "string_above_max_length")
     if "stream_options" in request and not request.get("stream"):
         message = "'stream_options' is only allowed when 'stream' is true."
         raise reading.wrong_value(Place(("stream_options",)), message, "invalid_parameter_combination")

@@ -1,4 +1,5 @@
 import json
+import string
 from typing import Any
 
 import httpx
@@ -305,3 +306,18 @@ async def test_strict_turns_an_ignored_field_into_a_400() -> None:
     answer = await post(upstream, chat(CLAUDE, seed=5), settings(strict=True))
     assert error_of(answer) == (400, "unsupported_parameter", "seed")
     assert (await post(upstream, chat(CLAUDE, seed=5))).headers["x-chromagent-ignored"] == "seed"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", ["gemini-3.8-flash-漢", "gemini-3.8-flash\r\nset-cookie: a=b", "claude-\x00", "gemini-\ud800"])
+async def test_no_name_of_a_model_breaks_the_headers(name: str, stream: bool) -> None:
+    answer = await post(ScriptedUpstream(answers.google_error(404, "NOT_FOUND")), chat(name, stream=stream))
+    assert answer.status_code in (400, 404)
+    assert "set-cookie" not in answer.headers
+    assert set(answer.headers["x-chromagent-route"]) <= set(string.printable) - set("\r\n\x0b\x0c")
+
+
+async def test_a_name_that_no_model_can_have_goes_nowhere() -> None:
+    answer = await post(ScriptedUpstream(answers.gemini()), chat("gemini-" + "x" * 100_000))
+    assert error_of(answer) == (400, "string_above_max_length", "model")
+    assert len(answer.content) < 500
