@@ -16,6 +16,7 @@ from chromagent.codec import JsonObject
 
 _logger: Final = logging.getLogger("chromagent")
 MOST_CAUSES: Final = 5
+LONGEST_ID: Final = 64
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -52,10 +53,10 @@ def trace_fields(headers: Mapping[str, str], project: str | None) -> JsonObject:
             trace, span = pieces[1], pieces[2]
     elif context := headers.get("x-cloud-trace-context"):
         trace, _, span = context.partition(";")[0].partition("/")
-    if not trace or not trace.isalnum():
+    if not trace.isalnum() or len(trace) > LONGEST_ID:
         return {}
     fields: JsonObject = {"logging.googleapis.com/trace": f"projects/{project}/traces/{trace}" if project else trace}
-    if span.isalnum():
+    if span.isalnum() and len(span) <= LONGEST_ID:
         fields["logging.googleapis.com/spanId"] = span
     return fields
 

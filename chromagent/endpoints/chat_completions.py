@@ -163,7 +163,7 @@ class ChatCompletions:
         if writer is None:
             raise InternalError
         await heartbeat.stop()
-        outcome.usage = stream.usage
+        outcome.usage, outcome.whole = stream.usage, True
         await reply.write(writer.finish(outcome.usage), last=True)
 
 

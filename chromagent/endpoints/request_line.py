@@ -6,17 +6,20 @@ from typing import Final
 from chromagent import telemetry
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
-from chromagent.errors import GatewayError
+from chromagent.errors import GatewayError, InternalError, UpstreamInvalidResponse, UpstreamTimeout
 from chromagent.policy.admission import Admission
 from chromagent.policy.authentication import Caller
 from chromagent.providers.protocol import Report
-from chromagent.schema.chat import ChatCompletionRequest
+from chromagent.schema.chat import LETTERS_PER_TOKEN, ChatCompletionRequest
 from chromagent.telemetry import Stopwatch
 from chromagent.translators.protocol import Delta
 
 CHAT: Final = "chat completion"
 _QUIET: Final = frozenset({"health", "preflight"})
 """Operations that are asked for all day; their lines show only where somebody looks for them."""
+_MADE_SOMETHING: Final = (UpstreamTimeout, UpstreamInvalidResponse, InternalError)
+_LONGEST_TEXT: Final = 1000
+"""Letters of what a client names itself and its path; Cloud Logging refuses entries beyond 256 kB."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,10 @@ class Outcome:
     """`hit` or `miss`; None where answers are not kept."""
     usage: JsonObject | None = None
     finish_reasons: dict[int, str] = field(default_factory=dict[int, str])
+    whole: bool = False
+    """Whether the answer came to its end, so that its usage is the last word."""
+    letters: int = 0
+    """Letters that passed in a stream: some upstreams tell usage at its end only, and not every client waits for that."""
 
     @property
     def caller(self) -> Caller | None:
@@ -43,19 +50,28 @@ class Outcome:
 
     @property
     def total_tokens(self) -> int | None:
-        """Tokens used, if the upstream said so; none were used where it was never asked."""
-        if self.usage is not None:
-            return self.usage.get("total_tokens")
-        return 0 if self.report.attempts == 0 else None
+        """Tokens used, as far as they can be told; None where nobody can tell, so that the estimate stays."""
+        usage = self.usage or {}
+        told = usage.get("total_tokens") or 0
+        if not self.whole and self.letters:
+            return max(told, usage.get("prompt_tokens", 0) + self.letters // LETTERS_PER_TOKEN)
+        return told or (None if self._may_have_used_tokens else 0)
+
+    @property
+    def _may_have_used_tokens(self) -> bool:
+        """An upstream that refuses makes nothing; one that was not waited for, or not understood, may have."""
+        return self.report.attempts > 0 and (self.error is None or isinstance(self.error, _MADE_SOMETHING))
 
     def read_completion(self, completion: JsonObject) -> None:
         """Note what a complete answer tells."""
         self.usage = completion.get("usage")
+        self.whole = True
         self.finish_reasons = {choice["index"]: choice["finish_reason"] for choice in completion["choices"]}
 
     def read_deltas(self, deltas: list[Delta]) -> None:
-        """Note finish reasons as they pass."""
+        """Note what passes: how much, and finish reasons."""
         for delta in deltas:
+            self.letters += _letters(delta.delta)
             if delta.finish_reason is not None:
                 self.finish_reasons[delta.choice] = delta.finish_reason
 
@@ -73,11 +89,11 @@ class RequestLine:
         fields: JsonObject = {
             "httpRequest": {
                 "requestMethod": request.method,
-                "requestUrl": request.path,
+                "requestUrl": request.path[:_LONGEST_TEXT],
                 "status": status,
                 "latency": f"{elapsed:.6f}s",
                 "responseSize": str(reply.size),
-                "userAgent": request.headers.get("user-agent", ""),
+                "userAgent": request.headers.get("user-agent", "")[:_LONGEST_TEXT],
             },
             **telemetry.trace_fields(request.headers, self._project),
             "request_id": reply.headers.get("x-request-id"),
@@ -124,6 +140,12 @@ def _gen_ai(outcome: Outcome) -> JsonObject:
             "reasoning": {"output_tokens": completion.get("reasoning_tokens")},
         },
     }
+
+
+def _letters(delta: JsonObject) -> int:
+    texts = [delta.get(name) for name in ("content", "reasoning_content", "refusal")]
+    texts += [call.get("function", {}).get("arguments") for call in delta.get("tool_calls", ())]
+    return sum(len(text) for text in texts if text)
 
 
 def _error(error: GatewayError | None) -> JsonObject | None:

@@ -78,6 +78,8 @@ FIELDS = frozenset(ChatCompletionRequest.__annotations__)
 
 LONGEST_NAME = 256
 """Letters in the name of a model: it stands in headers, in the log and in the upstream's URL."""
+LETTERS_PER_TOKEN = 4
+"""Of English text, for estimates."""
 _ROOT = Place()
 _WANTED: dict[str, str] = {
     "string_type": "a string",
@@ -127,10 +129,10 @@ def validate(document: JsonObject) -> ChatCompletionRequest:
 
 
 def estimate_tokens(request: ChatCompletionRequest) -> int:
-    """Guess what a request will use: four letters of text are a token, and the output is as long as allowed, up to 1,000."""
+    """Guess what a request will use: some letters of text are a token, and the output is as long as allowed, up to 1,000."""
     letters = sum(_letters(message.get("content")) for message in request["messages"])
     output = request.get("max_completion_tokens", request.get("max_tokens", 1000))
-    return letters // 4 + max(0, min(output, 1000)) * max(1, request.get("n", 1))
+    return letters // LETTERS_PER_TOKEN + max(0, min(output, 1000)) * max(1, request.get("n", 1))
 
 
 def _letters(content: JsonValue) -> int:

@@ -140,3 +140,40 @@ async def test_two_processes_on_one_redis_hold_one_exact_limit(two_gateways: tup
     assert time.monotonic() - start < 50
     assert found.count(200) == 120
     assert found.count(429) == 80
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "refusal", [answers.google_error(400, "INVALID_ARGUMENT"), answers.google_error(429, "RESOURCE_EXHAUSTED")]
+)
+async def test_a_request_that_the_upstream_refused_gives_its_tokens_back(stream: bool, refusal: Scripted) -> None:
+    configured = settings(rate_limit={"tokens_per_key": "1000/minute"}, max_retries=0)
+    app = create_app(configured, transport=ScriptedUpstream(refusal, answers.gemini_stream("a") if stream else answers.gemini()))
+    await statuses(app, 1, stream=stream, max_tokens=900)
+    [good] = await statuses(app, 1, stream=stream, max_tokens=900)
+    assert good.status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_leaves_before_the_first_word_has_used_what_was_estimated(stream: bool) -> None:
+    upstream = ScriptedUpstream(Scripted(200, [60.0]))
+    app = create_app(settings(rate_limit={"tokens_per_key": "1000/minute"}), transport=upstream)
+    await watch(app, chat(stream=stream, max_tokens=900), leave_after=0.1)
+    received = await watch(app, chat(stream=stream, max_tokens=900), leave_after=0.1)
+    assert received.status == 429
+
+
+async def test_an_answer_that_was_not_waited_for_has_used_what_was_estimated() -> None:
+    configured = settings(rate_limit={"tokens_per_key": "1000/minute"}, timeout=0.1)
+    app = create_app(configured, transport=ScriptedUpstream(Scripted(200, [60.0])))
+    cut, refused = await statuses(app, 2, stream=True, max_tokens=900)
+    assert (cut.status_code, refused.status_code) == (504, 429)
+
+
+async def test_words_count_that_a_client_read_before_it_left_without_their_count() -> None:
+    reads = answers.claude_stream("word " * 400, "last").reads
+    untold: list[Any] = [*reads[:4], 60.0]
+    app = create_app(settings(rate_limit={"tokens_per_key": "1000/minute"}), transport=ScriptedUpstream(Scripted(200, untold)))
+    await watch(app, chat("claude-sonnet-4-6", stream=True, max_tokens=100), leave_at=b"last")
+    received = await watch(app, chat("claude-sonnet-4-6", stream=True, max_tokens=0), leave_at=b"last")
+    assert int(received.headers["x-ratelimit-remaining-tokens"]) == 1000 - 3 - (2000 + 4) // 4

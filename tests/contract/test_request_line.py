@@ -272,3 +272,12 @@ async def test_nothing_that_was_said_is_ever_logged(
     assert log.count('"chat completion"') == len(outcomes(model))
     for secret in (CANARY, key, record["sha256"], "upstream-canary", "iVBORw"):
         assert str(secret) not in log
+
+
+async def test_a_line_stays_short_whatever_a_client_sends(capfd: pytest.CaptureFixture[str]) -> None:
+    app: Any = create_app(settings(), transport=ScriptedUpstream(answers.gemini()))
+    headers = {"user-agent": "u" * 60_000, "x-cloud-trace-context": "a" * 60_000 + "/1"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        await http.get("/" + "p" * 50_000, headers=headers)
+    [line] = capfd.readouterr().err.splitlines()
+    assert len(line) < 5000
