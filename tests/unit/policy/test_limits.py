@@ -148,6 +148,19 @@ async def test_an_estimate_beyond_the_limit_gives_back_no_more_than_it_took(
     assert headers["x-ratelimit-remaining-tokens"] == left
 
 
+async def test_settling_goes_on_when_its_request_is_cancelled(opened: Opened, redis_url: str) -> None:
+    limiter = opened(tokens_per_key="100/minute", storage=redis_url)
+    key = f"key-{time.time()}"
+    reservation, _ = await limiter.reserve(key, None, 10)
+    await limiter.close()  # as in a burst, where every connection is a new one
+    settling = asyncio.ensure_future(limiter.settle(reservation, 70))
+    await asyncio.sleep(0)
+    settling.cancel()
+    await asyncio.sleep(0.2)
+    _, headers = await limiter.reserve(key, None, 0)
+    assert headers["x-ratelimit-remaining-tokens"] == "30"
+
+
 async def test_a_window_that_outlasts_another_is_still_settled(opened: Opened) -> None:
     now = time.time()
     limiter = opened(clock=lambda: now, tokens_per_key="100/minute;1000/day")
