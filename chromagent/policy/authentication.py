@@ -175,7 +175,9 @@ class Authenticator:
 def _reason(error: Exception) -> str:
     """Say what is wrong with the key store, and nothing of what it holds."""
     if isinstance(error, ValidationError):
-        first = ".".join(str(step) for step in error.errors(include_input=False)[0]["loc"])
+        fault = error.errors(include_input=False)[0]
+        path = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]  # an unknown name may be a key itself
+        first = ".".join(str(step) for step in path)
         return f"faults in the document: {error.error_count()}, the first at {first or 'its start'}"
     return str(error) if isinstance(error, SecretUnavailableError) else type(error).__name__
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 _RATE: Final = re.compile(r"[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s?")
 
@@ -52,3 +52,11 @@ class KeyDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[KeyRecord, ...] = ()
+
+    @field_validator("keys")
+    @classmethod
+    def _check_twice(cls, keys: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+        """Of two records of one key, one could forbid what the other allows."""
+        if len({record.sha256 for record in keys}) < len(keys):
+            raise ValueError("two records hold the same sha256")
+        return keys

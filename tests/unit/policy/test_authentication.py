@@ -183,6 +183,23 @@ async def test_why_the_store_cannot_be_read_is_logged_without_what_it_holds(capf
     assert "canary" not in json.dumps(line)
 
 
+async def test_a_key_in_the_wrong_place_of_the_document_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure("info")
+    store = Store()
+    store.content = json.dumps({"keys": [{**record(KEY), KEY: "laptop"}]})
+    with pytest.raises(authentication.KeyStoreUnavailable):
+        await KeyRing(store.read).authenticate(bearer(KEY))
+    assert capfd.readouterr().err.count(KEY) == 0
+
+
+async def test_a_document_that_holds_a_key_twice_is_not_taken() -> None:
+    store, clock = Store(record(KEY, disabled=True)), Clock()
+    ring = KeyRing(store.read, clock)
+    store.content = json.dumps({"keys": [record(KEY, disabled=True), record(KEY)]})
+    with pytest.raises(authentication.KeyStoreUnavailable):
+        await ring.authenticate(bearer(KEY))
+
+
 async def test_without_keys_nobody_gets_in_unless_anonymous_is_allowed() -> None:
     with pytest.raises(Misconfigured):
         await Authenticator(None, allow_anonymous=False)({})
