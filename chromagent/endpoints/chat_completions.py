@@ -100,6 +100,7 @@ class ChatCompletions:
     async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:
         """Answer from the cache if the client lets us, else keep the answer if it lets us."""
         assert outcome.caller is not None
+        self._gateway.routes(ask, outcome.caller)  # whoever may no longer use a model gets nothing kept of it either
         wishes = request.headers.get("cache-control", "").lower()
         key = key_of(outcome.caller.id, cast("JsonObject", ask.request), ask.betas)
         kept = None if "no-cache" in wishes or "no-store" in wishes else cache.get(key)

@@ -1,6 +1,7 @@
 """Answers that are kept: for whom, for how long, and which never."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from chromagent.app import create_app
 from chromagent.local import keys
+from chromagent.policy import authentication
 from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from tests.support import answers
 from tests.support.apps import GEMINI, chat, post, settings
@@ -102,9 +104,33 @@ def completion(finish: str = "stop") -> dict[str, Any]:
 def test_it_is_bounded_in_bytes() -> None:
     cache = ResponseCache(ttl=60, max_bytes=10_000)
     for number in range(100):
-        cache.put(bytes([number]), completion(), Kept(b"x" * 500, {}))
+        cache.put(bytes([number]), completion(), Kept(b"x" * 200, {}))
     kept = [number for number in range(100) if cache.get(bytes([number])) is not None]
     assert kept == list(range(90, 100))
+
+
+def test_what_comes_with_an_answer_counts_too() -> None:
+    tracemalloc.start()
+    try:
+        cache = ResponseCache(ttl=60, max_bytes=1_000_000)
+        for number in range(3000):
+            headers = {"x-chromagent-route": f"route {number}", "x-chromagent-ignored": f"{number}," + "x" * 2000}
+            cache.put(number.to_bytes(32), completion(), Kept(b"%d" % number * 100, headers))
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 500_000 < held <= 1_000_000
+
+
+async def test_a_key_that_may_no_longer_use_a_model_gets_no_kept_answer_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    key, record = keys.issue("a")
+    monkeypatch.setattr(authentication, "REFRESH", 0.0)
+    monkeypatch.setenv("TEST_KEYS", json.dumps({"keys": [record]}))
+    application, _ = app(answers.gemini(), allow_anonymous=False, client_keys="env:TEST_KEYS")
+    assert (await ask(application, chat(), authorization=f"Bearer {key}")).status_code == 200
+    monkeypatch.setenv("TEST_KEYS", json.dumps({"keys": [{**record, "models": ["claude-*"]}]}))
+    refused = await ask(application, chat(), authorization=f"Bearer {key}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
 
 
 def test_an_answer_larger_than_the_cache_is_not_kept() -> None:
