@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from chromagent import codec, config
 from chromagent.codec import JsonObject
@@ -12,6 +13,8 @@ from chromagent.local import keys
 from chromagent.local.processes import StartError
 from chromagent.local.run import RunOptions, run
 from chromagent.providers import registry
+
+_MOST_DAYS: Final = 36_500
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +52,7 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     new = commands.add_parser("new", help="print a new key once, and its record or, with --store, put that there")
     new.add_argument("--name", required=True, help="who or what uses the key")
-    new.add_argument("--days", type=int, help="expire after this many days")
+    new.add_argument("--days", type=lambda text: _days(text, least=1), help="expire after this many days")
     new.add_argument(
         "--models", nargs="*", default=(), metavar="PATTERN", help="model ids that the key may use, such as 'gemini-*'"
     )
@@ -67,11 +70,23 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         if name != "list":
             one.add_argument("which", help="id or name of the key")
     rotating = commands.choices["rotate"]
-    rotating.add_argument("--overlap-days", type=int, default=keys.OVERLAP_DAYS, metavar="N", help="how long the old key works")
+    rotating.add_argument(
+        "--overlap-days",
+        type=lambda text: _days(text, least=0),
+        default=keys.OVERLAP_DAYS,
+        metavar="N",
+        help="how long the old key works",
+    )
     for one in commands.choices.values():
         one.add_argument(
             "--store", metavar="REFERENCE", help="file:/path or projects/…/secrets/…/versions/latest (default: client_keys)"
         )
+
+
+def _days(text: str, *, least: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"expected {least} to {_MOST_DAYS} days, not {text}")
+    return int(text)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +154,7 @@ def _rotate_key(chosen: argparse.Namespace) -> None:
 
 
 async def _change(store: keys.KeyStore, change: Callable[[list[JsonObject]], list[JsonObject]]) -> None:
-    written = await store.write(change(await store.read()))
+    written = await store.change(change)
     print(f"written to {written}; running gateways see it within five minutes", file=sys.stderr)
 
 

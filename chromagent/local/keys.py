@@ -5,9 +5,11 @@ A store is a file (`file:/path`, written whole or not at all) or a secret (`proj
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, cast
@@ -98,10 +100,36 @@ class KeyStore:
     def __init__(self, reference: str, secret_manager: SecretManager | None = None) -> None:
         self._reference = reference
         self._secret_manager = secret_manager or SecretManager()
+        self._is_file = reference.startswith("file:")
+        self._path = Path(reference.removeprefix("file:")).resolve()
         if not reference.startswith(("file:", "projects/")):
             raise StartError(
                 f"keys can be kept in a file: or a secret (projects/…/versions/latest), not in {reference.partition(':')[0]}"
             )
+
+    async def change(self, change: Callable[[list[JsonObject]], list[JsonObject]]) -> str:
+        """Read, change and write; return where the records are now. Raises `StartError`.
+
+        On a file this is one step: others who change it wait. A secret knows no such thing.
+        """
+        with self._alone():
+            return await self.write(change(await self.read()))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Generator[None]:
+        """Lock the folder, as the file itself is replaced."""
+        if not self._is_file:
+            yield
+            return
+        try:
+            folder = os.open(self._path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise StartError(f"{self._reference}: cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     async def read(self) -> list[JsonObject]:
         """Return the records; none of a file or a secret that holds nothing yet. Raises `StartError`."""
@@ -112,33 +140,37 @@ class KeyStore:
             raise StartError(str(error)) from error
         except ValidationError as error:
             raise StartError(f"{self._reference}: is no document of client keys: {error.errors()[0]['msg']}") from error
-        return list(cast("list[JsonObject]", codec.decode(content)["keys"]))
+        except OSError as error:
+            raise StartError(f"{self._reference}: cannot be read: {error.strerror}") from error
+        return list(cast("list[JsonObject]", codec.decode(content).get("keys", [])))
 
     async def write(self, records: Sequence[JsonObject]) -> str:
         """Write the records, checked; return where they are now. Raises `StartError`."""
         content = codec.encode({"keys": list(records)})
         KeyDocument.model_validate_json(content)
         try:
-            if not self._reference.startswith("file:"):
+            if not self._is_file:
                 return await self._secret_manager.add(self._reference, content)
-            await asyncio.to_thread(_replace, Path(self._reference.removeprefix("file:")), content)
+            await asyncio.to_thread(_replace, self._path, content)
         except (SecretUnavailableError, OSError) as error:
             raise StartError(f"{self._reference}: cannot be written: {error}") from error
         return self._reference
 
     async def _content(self) -> bytes:
         with contextlib.suppress(FileNotFoundError, SecretMissingError):
-            if not self._reference.startswith("file:"):
+            if not self._is_file:
                 return await self._secret_manager.read(self._reference)
-            return await asyncio.to_thread(Path(self._reference.removeprefix("file:")).read_bytes)
+            return await asyncio.to_thread(self._path.read_bytes)
         return b'{"keys": []}'
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
+    """Write a file whole or not at all: a new one for its owner only, an old one for those who could read it."""
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -146,7 +178,9 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _find(records: Sequence[JsonObject], which: str) -> set[str]:
-    chosen = {str(record["id"]) for record in records if which in (record["id"], record.get("name"))}
+    """Return the ids of the keys that are meant: an id comes before a name, as it is nobody's choice."""
+    chosen = {which for record in records if record["id"] == which}
+    chosen = chosen or {str(record["id"]) for record in records if record.get("name") == which}
     if not chosen:
         raise StartError(f"there is no key called {which}")
     return chosen

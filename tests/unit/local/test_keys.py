@@ -1,8 +1,11 @@
 """The life of a client key from the command line, on a file and on Secret Manager."""
 
+import asyncio
 import json
 import re
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -85,6 +88,51 @@ def test_a_shorter_life_is_not_made_longer_by_rotation() -> None:
 def test_a_key_that_does_not_exist_is_one_clear_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "keys", command, "ghost", "--store", f"file:{tmp_path / 'keys.json'}")
     assert (status, err) == (2, "chromagent: there is no key called ghost\n")
+
+
+def test_an_id_is_an_id_even_where_another_key_is_called_so() -> None:
+    _, one = keys.issue("laptop")
+    _, other = keys.issue(one["id"])
+    assert [record.get("disabled", False) for record in keys.disable([one, other], one["id"])] == [True, False]
+
+
+def test_those_who_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+
+    def add(name: str) -> None:
+        def change(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            time.sleep(0.05)
+            return [*records, keys.issue(name)[1]]
+
+        asyncio.run(KeyStore(f"file:{path}").change(change))
+
+    with ThreadPoolExecutor() as writers:
+        list(writers.map(add, "abcd"))
+    assert sorted(record["name"] for record in document(path)) == list("abcd")
+
+
+def test_a_file_keeps_its_place_and_who_may_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real, link = tmp_path / "real.json", tmp_path / "keys.json"
+    real.write_text("{}")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    assert run(capsys, "keys", "new", "--name", "x", "--store", f"file:{link}")[0] == 0
+    assert link.is_symlink()
+    assert len(document(real)) == 1
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+def test_a_folder_keeps_no_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "keys", "list", "--store", f"file:{tmp_path}")
+    assert (status, err) == (2, f"chromagent: file:{tmp_path}: cannot be read: Is a directory\n")
+
+
+@pytest.mark.parametrize("days", ["0", "-5", "99999999999", "soon"])
+def test_days_that_are_none_are_one_clear_line(days: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    status, _, err = run(capsys, "keys", "new", "--name", "x", f"--days={days}", "--store", f"file:{path}")
+    assert (status, err.splitlines()[-1].partition("error: ")[2]) == (2, f"argument --days: expected 1 to 36500 days, not {days}")
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("content", ["{", '{"keys": [{"id": "a"}]}', "[]"])
