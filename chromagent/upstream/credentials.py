@@ -4,6 +4,7 @@ that google-auth's blocking calls need.
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -71,7 +72,10 @@ class ApiKey:
             key = await self._secrets.read(self._reference)
         except SecretUnavailableError as error:
             raise Misconfigured("The gateway cannot read its key for the model provider.") from error
-        return {"x-goog-api-key": key.decode().strip()}
+        text = key.decode("latin-1").strip()
+        if not re.fullmatch(r"[!-~]+", text):
+            raise Misconfigured("The gateway's key for the model provider is empty or no key.")
+        return {"x-goog-api-key": text}
 
     def refused(self) -> None:
         """Forget the key."""
@@ -181,7 +185,7 @@ def _find(
 
     try:
         identity: Any = ServiceAccount.from_service_account_info(json.loads(document), scopes=SCOPES)  # pyright: ignore[reportUnknownMemberType] - untyped there
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Misconfigured("The configured credentials are no service-account document.") from error
     return identity, identity.project_id
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -198,8 +199,22 @@ async def test_a_key_that_cannot_be_read_is_a_fault_of_the_configuration() -> No
         await ApiKey(kept({}), "env:KEY").headers()
 
 
-async def test_a_document_that_is_no_service_account_is_a_fault_of_the_configuration() -> None:
-    identity = GoogleCredentials(kept({"DOCUMENT": '{"type": "nonsense"}'}), "env:DOCUMENT")
+@pytest.mark.parametrize("key", ["clé", "one\r\ntwo", "", " \n"])
+async def test_a_key_that_no_header_can_hold_is_a_fault_of_the_configuration(key: str) -> None:
+    with pytest.raises(Misconfigured):
+        await ApiKey(kept({"KEY": key}), "env:KEY").headers()
+
+
+async def test_a_key_of_bytes_that_are_no_text_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(Misconfigured):
+        await ApiKey(kept({}), f"file:{path}").headers()
+
+
+@pytest.mark.parametrize("document", ['{"type": "nonsense"}', "[1]", '"text"', "5", "null", "{"])
+async def test_a_document_that_is_no_service_account_is_a_fault_of_the_configuration(document: str) -> None:
+    identity = GoogleCredentials(kept({"DOCUMENT": document}), "env:DOCUMENT")
     with pytest.raises(Misconfigured):
         await identity.headers()
 
