@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
+from chromagent import telemetry
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
 from chromagent.endpoints.request_line import Outcome
-from chromagent.errors import GatewayError
+from chromagent.errors import GatewayError, InternalError, UpstreamTimeout
 from chromagent.policy.admission import Door
 from chromagent.providers.protocol import Provider
 
 KEPT: Final = 30.0
 """Seconds for which a deep answer serves: probing must not become load."""
+ANSWER_WITHIN: Final = 15.0
+"""Seconds that a place has for its answer, its credentials included."""
 
 
 class Probed(NamedTuple):
@@ -64,7 +67,7 @@ class Health:
         start = time.monotonic()
         error: JsonObject | None = None
         try:
-            await self._backends[name].provider.probe(location)
+            await self._ask(name, location)
         except GatewayError as fault:
             error = {"status": fault.status, "code": fault.code, "message": fault.message}
             self._last_errors[(name, location)] = {**error, "timestamp": _now()}
@@ -76,6 +79,19 @@ class Health:
             "error": error,
             "last_error": self._last_errors.get((name, location)),
         }
+
+    async def _ask(self, name: str, location: str) -> None:
+        """Probe one place. Raises `GatewayError` whatever happens: one place must not hide the others."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await self._backends[name].provider.probe(location)
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
+        except GatewayError:
+            raise
+        except Exception as error:
+            telemetry.write_failure(f"a probe of {name} at {location} failed inside the gateway", error, "")
+            raise InternalError from error
 
     def _process(self) -> JsonObject:
         return {

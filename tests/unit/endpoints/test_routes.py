@@ -6,7 +6,7 @@ import pytest
 from chromagent.endpoints import health
 from tests.support import answers
 from tests.support.apps import client, settings
-from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.scripted_upstream import Scripted, ScriptedUpstream
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +142,17 @@ async def test_deep_health_keeps_the_last_error_of_a_place_that_is_well_again(mo
     [place] = answer.json()["backends"]
     assert (place["status"], place["error"], place["last_error"]["code"]) == ("ok", None, "upstream_unavailable")
     assert answer.json()["process"]["rss_bytes"] > 10_000_000
+
+
+async def test_a_place_that_hangs_or_meets_a_bug_of_ours_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "ANSWER_WITHIN", 0.1)
+    hanging = Scripted(200, [b" ", 60.0])
+    broken = Scripted(failure=RuntimeError("a bug"))
+    upstream = ScriptedUpstream(hanging, broken, answers.gemini())
+    async with client(upstream, settings(gemini={"locations": ["global", "eu"]})) as http:
+        answer = await http.get("/health?deep=1")
+    codes = [place["error"] and place["error"]["code"] for place in answer.json()["backends"]]
+    assert codes == ["upstream_timeout", "internal_error", None]
 
 
 async def test_deep_health_counts_as_a_request_of_its_caller() -> None:
