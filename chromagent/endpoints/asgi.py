@@ -18,6 +18,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 JSON: Final = "application/json"
 _UNLAWFUL: Final = re.compile(r"[^\t -~\x80-\xff]")
 """What no header may hold; parts of values, such as the name of a model, come from clients."""
+_LISTS: Final = frozenset({"x-forwarded-for", "cache-control", "anthropic-beta"})
+"""Headers that we read as lists: several lines are one longer list (RFC 9110, 5.3)."""
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
 
@@ -36,8 +38,12 @@ class Request:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Header values by name in lower case; of a repeated header the last value counts."""
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._scope["headers"]}
+        """Header values by name in lower case; of a repeated header the last value counts, unless it is a list by its nature."""
+        found: dict[str, str] = {}
+        for raw_name, raw_value in self._scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in _LISTS and name in found else value
+        return found
 
     @property
     def query(self) -> str:

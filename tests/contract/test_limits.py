@@ -46,6 +46,17 @@ async def test_an_address_is_counted_before_its_key_is_looked_at() -> None:
     assert [answer.status_code for answer in await statuses(app, 3)] == [401, 401, 429]
 
 
+async def test_an_address_may_stand_in_several_lines() -> None:
+    configured = settings(rate_limit={"per_ip": "1/minute", "trusted_hops": 2})
+    app: Any = create_app(configured, transport=ScriptedUpstream(answers.gemini()))
+    found: list[int] = []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        for address in ("1.1.1.1", "2.2.2.2", "1.1.1.1"):
+            headers = [("x-forwarded-for", address), ("x-forwarded-for", "10.0.0.1")]
+            found.append((await http.post("/v1/chat/completions", json=chat(), headers=headers)).status_code)
+    assert found == [200, 200, 429]
+
+
 async def test_the_tokens_of_an_answer_count() -> None:
     document = answers.gemini_document("Hello")
     document["usageMetadata"] = {"promptTokenCount": 900, "candidatesTokenCount": 50, "totalTokenCount": 950}

@@ -68,6 +68,15 @@ async def test_a_client_may_forbid_it(control: str, asked: int) -> None:
     assert len(upstream.sent) == asked
 
 
+async def test_each_line_of_a_header_counts() -> None:
+    application, upstream = app(answers.gemini())
+    lines = [("cache-control", "no-store"), ("cache-control", "max-age=0")]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://g.test") as http:
+        for _ in range(2):
+            await http.post("/v1/chat/completions", json=chat(), headers=lines)
+    assert len(upstream.sent) == 2
+
+
 @pytest.mark.parametrize("finish", ["MAX_TOKENS", "SAFETY"])
 async def test_an_answer_that_was_cut_is_not_kept(finish: str) -> None:
     application, upstream = app(json_answer(answers.gemini_document("x", finish)))
