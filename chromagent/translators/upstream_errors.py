@@ -3,6 +3,7 @@
 Shapes: wire-gemini §5.2, wire-anthropic §5.2. Bodies come plain, wrapped in an array of one, as HTML from a proxy, or empty.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -117,9 +118,10 @@ def redact(text: str, project: str) -> str:
 
 def _number(value: JsonValue) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _between(now: str | None, then: str) -> float | None:

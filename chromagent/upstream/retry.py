@@ -28,7 +28,7 @@ class Patience:
         if not error.retryable or attempt >= retries or self.stopped():
             return None
         delay = min(CAP, BASE * 2**attempt) * (0.75 + self.jitter / 2)
-        if error.retry_after is not None:
+        if error.retry_after:  # 0 is no hint: as with the official clients, the usual wait stands
             if error.retry_after > LONGEST_HINT:
                 return None
             delay = error.retry_after

@@ -18,6 +18,10 @@ def test_a_short_hint_of_the_upstream_replaces_the_wait() -> None:
     assert Patience(30.0).wait_after(RateLimited(retry_after=3.0), attempt=0, retries=2) == 3.0
 
 
+def test_a_hint_of_nothing_is_no_hint() -> None:
+    assert Patience(30.0, jitter=0.5).wait_after(RateLimited(retry_after=0.0), attempt=0, retries=2) == 0.5
+
+
 @pytest.mark.parametrize(
     ("error", "attempt"),
     [
