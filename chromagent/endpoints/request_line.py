@@ -71,7 +71,8 @@ class Outcome:
     def read_deltas(self, deltas: list[Delta]) -> None:
         """Note what passes: how much, and finish reasons."""
         for delta in deltas:
-            self.letters += _letters(delta.delta)
+            text = delta.delta.get("content")  # nearly every delta is nothing else
+            self.letters += len(text) if text else _letters(delta.delta)
             if delta.finish_reason is not None:
                 self.finish_reasons[delta.choice] = delta.finish_reason
 
