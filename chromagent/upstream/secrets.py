@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from chromagent import telemetry
+
 KEPT_FOR: Final = 300.0
 """Seconds for which a value serves."""
 TRY_AGAIN: Final = 15.0
@@ -95,7 +97,12 @@ class KeptSecrets:
         del self._reading[reference]
         if done.cancelled():
             return
-        if done.exception() is None:
+        fault = done.exception()
+        if fault is None:
             self._kept[reference] = (self._clock(), done.result())
-        elif (kept := self._kept.get(reference)) is not None:
+            return
+        # Whoever is served an older value learns nothing of it: the log is where the owner does.
+        reason = str(fault) if isinstance(fault, SecretUnavailableError) else type(fault).__name__
+        telemetry.write_warning("a secret cannot be read", {"reason": reason})
+        if (kept := self._kept.get(reference)) is not None:
             self._kept[reference] = (self._clock() - KEPT_FOR + TRY_AGAIN, kept[1])
