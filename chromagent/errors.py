@@ -56,6 +56,8 @@ class GatewayError(Exception):
         self.retryable = self.default_retryable if retryable is None else retryable
         self.upstream_message = ""
         """The upstream's own words, unabridged. For the repairs of a wire format only: never sent, never logged."""
+        self.caller_id: str | None = None
+        """Whom one of their own limits refused. For the log only."""
         super().__init__(self.message)
 
 

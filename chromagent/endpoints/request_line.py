@@ -49,6 +49,11 @@ class Outcome:
         return self.admission.caller if self.admission is not None else None
 
     @property
+    def caller_id(self) -> str | None:
+        """Who called, also where a limit of theirs refused them."""
+        return self.caller.id if self.caller else self.error.caller_id if self.error else None
+
+    @property
     def total_tokens(self) -> int | None:
         """Tokens used, as far as they can be told; None where nobody can tell, so that the estimate stays."""
         usage = self.usage or {}
@@ -98,7 +103,7 @@ class RequestLine:
             },
             **telemetry.trace_fields(request.headers, self._project),
             "request_id": reply.headers.get("x-request-id"),
-            "caller": outcome.caller.id if outcome.caller else None,
+            "caller": outcome.caller_id,
             "duration_seconds": elapsed,
             "client_left": outcome.client_left,
             "error": _error(outcome.error),

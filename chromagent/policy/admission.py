@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chromagent.errors import GatewayError
 from chromagent.policy.authentication import Authenticator, Caller
 from chromagent.policy.limits import Limiter, Reservation
 
@@ -29,7 +30,11 @@ class Door:
         """Return the admission. Raises `RateLimited`, `MissingApiKey`, `InvalidApiKey` or `Misconfigured`."""
         await self._limiter.admit_address(client_address(headers, peer, self._trusted_hops), route)
         caller = await self._authenticate(headers)
-        return Admission(caller, await self._limiter.admit_key(caller.id, caller.requests, route))
+        try:
+            return Admission(caller, await self._limiter.admit_key(caller.id, caller.requests, route))
+        except GatewayError as error:
+            error.caller_id = caller.id
+            raise
 
     async def reserve(self, admission: Admission, tokens: int) -> None:
         """Take an estimate of tokens from the caller's allowance. Raises `TokensLimited`."""

@@ -85,6 +85,16 @@ async def test_a_limit(capfd: pytest.CaptureFixture[str]) -> None:
     )
 
 
+async def test_a_limit_names_whom_it_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    app: Any = create_app(settings(rate_limit={"per_key": "1/minute"}), transport=ScriptedUpstream(answers.gemini()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:
+        await http.post("/v1/chat/completions", json=chat())
+        capfd.readouterr()
+        await http.post("/v1/chat/completions", json=chat())
+    line = last_line(capfd)
+    assert (line["error"]["code"], line["caller"]) == ("rate_limit_exceeded", "anonymous")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_upstream_error(capfd: pytest.CaptureFixture[str], stream: bool) -> None:
     upstream = ScriptedUpstream(answers.google_error(500, "INTERNAL"))
