@@ -47,8 +47,8 @@ locals {
       labels      = ["backend", "caller"]
     }
     secret_failures = {
-      description = "Secrets that could not be read and broken documents of client keys; an older value may have served"
-      filter      = concat(local.source, ["jsonPayload.message=(\"a secret cannot be read\" OR \"the document of client keys is broken\")"])
+      description = "Secrets that could not be read; an older value may have served"
+      filter      = concat(local.source, ["jsonPayload.message=\"a secret cannot be read\""])
       labels      = []
     }
     limiter_failures = {
