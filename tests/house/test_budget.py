@@ -18,8 +18,9 @@ printf '\\n' >> "$NOTED"
 VARIABLES = {
     "billing_account": "012345-ABCDEF-678901",
     "project_id": "my-project",
-    "name": "chromagent $(id) my-project",
-    "amount": "100EUR",
+    "name": "chromagent my-project",
+    "monthly_amount": 100,
+    "currency": "EUR",
     "channels": ["projects/my-project/notificationChannels/1"],
 }
 
@@ -31,7 +32,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     if terraform is None:
         pytest.skip("no terraform on this machine (https://developer.hashicorp.com/terraform/install)")
     folder = tmp_path_factory.mktemp("budget")
-    shutil.copytree(ROOT / "terraform" / "modules" / "observability" / "budget", folder, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "terraform" / "modules" / "budget", folder, dirs_exist_ok=True)
     (folder / "given.auto.tfvars.json").write_text(json.dumps(VARIABLES))
     gcloud = folder / "bin" / "gcloud"
     gcloud.parent.mkdir()
@@ -53,7 +54,7 @@ def test_apply_makes_the_budget_of_the_project(commands: list[list[str]]) -> Non
     assert commands[0] == [
         *("billing", "budgets", "create"),
         "--billing-account=012345-ABCDEF-678901",
-        "--display-name=chromagent $(id) my-project",
+        "--display-name=chromagent my-project",
         "--budget-amount=100EUR",
         "--filter-projects=projects/my-project",
         "--threshold-rule=percent=0.5",
@@ -68,7 +69,7 @@ def test_destroy_removes_it_by_its_name(commands: list[list[str]]) -> None:
     assert commands[1:] == [
         [
             *("billing", "budgets", "list", "--billing-account=012345-ABCDEF-678901"),
-            '--filter=displayName="chromagent $(id) my-project"',
+            '--filter=displayName="chromagent my-project"',
             "--format=value(name)",
         ],
         ["billing", "budgets", "delete", "billingAccounts/012345-ABCDEF-678901/budgets/b1", "--quiet"],

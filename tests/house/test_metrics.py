@@ -1,4 +1,4 @@
-"""The metrics, the dashboard and the alerts of terraform/modules/observability, held against lines that the app really writes."""
+"""The metrics, the dashboard and the alerts of terraform/modules/signals, held against lines that the app really writes."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ from tests.support.cloud_logging import Entry, entry, extract, field, matches, p
 from tests.support.processes import ROOT
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
-MODULE = ROOT / "terraform" / "modules" / "observability"
+MODULES = ROOT / "terraform" / "modules"
 VARIABLES = {
     "name": "chromagent",
     "functions": {"chat": "chat-completions", "models": "models"},
@@ -110,8 +110,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Any:
     terraform = shutil.which("terraform")
     if terraform is None:
         pytest.skip("no terraform on this machine (https://developer.hashicorp.com/terraform/install)")
-    folder = tmp_path_factory.mktemp("definitions")
-    shutil.copytree(MODULE / "definitions", folder, dirs_exist_ok=True)
+    folder = tmp_path_factory.mktemp("signals")
+    shutil.copytree(MODULES / "signals", folder, dirs_exist_ok=True)
     (folder / "given.auto.tfvars.json").write_text(json.dumps(VARIABLES))
     run_terraform(folder, terraform, "init", "-input=false")
     run_terraform(folder, terraform, "apply", "-input=false", "-auto-approve")
@@ -293,7 +293,7 @@ def test_no_zero_and_no_empty_text_is_in_the_dashboard(rendered: Any) -> None:
 
 
 def test_the_uptime_check_looks_for_what_health_answers() -> None:
-    wanted = re.search(r'content = "(.+)"\n', (MODULE / "uptime.tf").read_text())
+    wanted = re.search(r'content = "(.+)"\n', (MODULES / "observability" / "uptime.tf").read_text())
     assert wanted
 
     async def ask() -> str:

@@ -1,4 +1,4 @@
-"""What Cloud Logging makes of a line on standard error, as far as the metrics of terraform/modules/observability need it.
+"""What Cloud Logging makes of a line on standard error, as far as the metrics of terraform/modules/signals need it.
 
 Cloud Run's agent lifts some keys of a JSON line into the entry; the rest is `jsonPayload`. Filters and extractors name paths.
 A comparison with a field that is absent or null is false, and its label is empty.

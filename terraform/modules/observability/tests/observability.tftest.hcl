@@ -73,19 +73,19 @@ run "thresholds_reach_their_queries" {
 run "people_are_written_to" {
   variables {
     base_url_host       = "llm.example.com"
-    notification_emails = ["b@example.com", "a@example.com"]
+    notification_emails = ["ops@example.com"]
     labels              = { team = "platform" }
   }
   assert {
-    condition     = google_monitoring_notification_channel.this["a@example.com"].labels["email_address"] == "a@example.com"
+    condition     = google_monitoring_notification_channel.this["ops@example.com"].labels["email_address"] == "ops@example.com"
     error_message = "a channel for each address"
   }
   assert {
-    condition     = alltrue([for policy in values(google_monitoring_alert_policy.this) : length(policy.notification_channels) == 2 && policy.user_labels["team"] == "platform"])
-    error_message = "every alert goes to both"
+    condition     = alltrue([for policy in values(google_monitoring_alert_policy.this) : policy.notification_channels == tolist([google_monitoring_notification_channel.this["ops@example.com"].id]) && policy.user_labels["team"] == "platform"])
+    error_message = "every alert goes there"
   }
   assert {
-    condition     = length(google_monitoring_alert_policy.uptime["health"].notification_channels) == 2
+    condition     = length(google_monitoring_alert_policy.uptime["health"].notification_channels) == 1
     error_message = "the uptime alert too"
   }
 }

@@ -4,12 +4,12 @@
 resource "terraform_data" "this" {
   input = {
     account  = var.billing_account
-    amount   = var.amount
+    amount   = "${var.monthly_amount}${var.currency}"
     channels = join(",", var.channels)
     name     = var.name
     project  = var.project_id
   }
-  triggers_replace = [var.billing_account, var.amount, var.channels, var.name, var.project_id]
+  triggers_replace = [var.billing_account, var.monthly_amount, var.currency, var.channels, var.name, var.project_id]
 
   provisioner "local-exec" {
     command     = "sh \"$SCRIPT\" create"
