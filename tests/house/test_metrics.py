@@ -17,6 +17,7 @@ import pytest
 
 from chromagent.app import create_app
 from chromagent.config import Settings
+from chromagent.policy.authentication import create_key
 from tests.support import answers
 from tests.support.apps import CLAUDE, chat, settings
 from tests.support.cloud_logging import Entry, entry, extract, field, matches, paths
@@ -84,6 +85,8 @@ def thoughtful() -> Scripted:
 @pytest.fixture(scope="module")
 def entries() -> Mapping[str, Entry]:
     away = settings(rate_limit={"per_key": "5/minute", "storage": "redis://127.0.0.1:1/0"})
+    broken = settings(allow_anonymous=False, client_keys="env:PATH")
+    with_key = {"authorization": f"Bearer {create_key()}"}
     keyless = settings({"auth": "api_key", "api_key": "env:CHROMAGENT_TEST_NO_SUCH_VARIABLE"})
     return {
         "an answer": written(answers.gemini(), chat())[-1],
@@ -97,6 +100,7 @@ def entries() -> Mapping[str, Entry]:
             -1
         ],
         "a limiter that is away": written(answers.gemini(), chat(), configured=away)[0],
+        "client keys that are no document": written(answers.gemini(), chat(), configured=broken, **with_key)[0],
         "a secret that is not there": written(answers.gemini(), chat(), configured=keyless)[0],
     }
 
@@ -157,6 +161,7 @@ COUNTED: list[tuple[str, str, dict[str, Any], Any]] = [
     ("retries", "an answer at the second attempt", {"backend": "vertex-gemini", "upstream_location": "global"}, None),
     ("downgrades", "something weaker", {"backend": "vertex-anthropic", "caller": "anonymous"}, None),
     ("secret_failures", "a secret that is not there", {}, None),
+    ("secret_failures", "client keys that are no document", {}, None),
     ("limiter_failures", "a limiter that is away", {}, None),
     ("input_tokens", "an answer", {"model": "gemini-3.8-flash", "caller": "anonymous"}, 3),
     ("input_tokens", "a thoughtful answer", {"model": "gemini-3.8-flash", "caller": "anonymous"}, 9),
@@ -219,6 +224,16 @@ def test_every_path_is_one_that_some_line_has(metrics: Any, entries: Mapping[str
     named = {path for text in texts for path in paths(text)}
     assert {path for path in named if all(field(found, path) is None for found in entries.values())} == set()
     assert len(named) > 15
+
+
+def test_every_message_is_one_that_the_code_writes(metrics: Any) -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "chromagent").rglob("*.py"))
+    terms = [
+        term for metric in metrics.values() for term in metric["filter"].split(" AND ") if term.startswith("jsonPayload.message")
+    ]
+    messages = {message for term in terms for message in re.findall(r'"([^"]+)"', term)}
+    assert len(messages) == 5
+    assert [message for message in messages if f'"{message}' not in code] == []
 
 
 def test_lines_of_other_services_are_not_counted(metrics: Any, entries: Mapping[str, Entry]) -> None:

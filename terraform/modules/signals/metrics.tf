@@ -25,6 +25,9 @@ locals {
   seconds = { scale = 0.05, growth_factor = 1.25, num_finite_buckets = 46 }
   tokens  = { scale = 1, growth_factor = 2, num_finite_buckets = 22 }
 
+  # What tells that the gateway cannot get at something secret: a provider's key, the document of client keys, its own token.
+  secret_messages = ["a secret cannot be read", "the client keys cannot be read", "no token for the model provider could be fetched"]
+
   counters = {
     requests = {
       description = "Chat requests that were finished, well or not"
@@ -47,8 +50,8 @@ locals {
       labels      = ["backend", "caller"]
     }
     secret_failures = {
-      description = "Secrets that could not be read; an older value may have served"
-      filter      = concat(local.source, ["jsonPayload.message=\"a secret cannot be read\""])
+      description = "Secrets, client keys or tokens that could not be got; an older value may have served"
+      filter      = concat(local.source, ["jsonPayload.message=(${join(" OR ", formatlist("\"%s\"", local.secret_messages))})"])
       labels      = []
     }
     limiter_failures = {
