@@ -10,7 +10,7 @@ import yaml
 
 import chromagent
 
-TEMPLATE: Final = Path(chromagent.__file__).parent.parent / "terraform" / "openapi" / "chromagent.yaml.tftpl"
+TEMPLATE: Final = Path(chromagent.__file__).parent.parent / "terraform" / "modules" / "spec" / "openapi.yaml.tftpl"
 DEFAULT_DEADLINE: Final = 15.0
 """Seconds that API Gateway gives a backend that names no deadline (gcp-platform §1.2)."""
 _HOLE: Final = re.compile(r"\$\{(\w+)\}")
@@ -47,8 +47,23 @@ def render(template: str, values: Mapping[str, object]) -> str:
 
 
 def load(values: Mapping[str, object], template: Path = TEMPLATE) -> Document:
-    """Render the deployment's own template and read it."""
-    return parse(render(template.read_text(encoding="utf-8"), values))
+    """Render the deployment's own template and read it.
+
+    `values`: `{chat,models}_address`, `_deadline` (seconds), `_per_minute`, and `security`, which is `[{api_key: []}]` where quotas
+    are on and `[]` where they are off.
+    """
+    return parse(render(template.read_text(encoding="utf-8"), {**_admissions(values["security"]), **values}))
+
+
+def _admissions(security: object) -> dict[str, str]:
+    """Write what a route with a quota has more than one without, as `terraform/modules/spec` does."""
+    metrics = {"chat": "chat-requests", "models": "model-requests"}
+    if security == "[]":
+        return {f"{route}_admission": "" for route in metrics}
+    return {
+        f"{route}_admission": f"security: {security}\n      x-google-quota: {{metricCosts: {{{metric}: 1}}}}"
+        for route, metric in metrics.items()
+    }
 
 
 def parse(text: str) -> Document:

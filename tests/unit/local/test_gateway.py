@@ -42,15 +42,17 @@ async def post(client: httpx.AsyncClient, **headers: str) -> httpx.Response:
         ("GET", "/v1/models", "https://models.test/v1/models"),
         ("GET", "/v1/models/google/gemini-3.8-flash", "https://models.test/v1/models/google/gemini-3.8-flash"),
         ("GET", "/health?deep=1", "https://models.test/health?deep=1"),
+        ("POST", "/chat/completions", "https://chat.test/chat/completions"),
+        ("HEAD", "/v1/health", "https://models.test/v1/health"),
     ],
 )
 async def test_each_route_reaches_its_function_with_its_path(method: str, path: str, address: str) -> None:
     upstream = ScriptedUpstream(json_answer({"ok": True}))
-    assert (await gateway(upstream).request(method, path)).json() == {"ok": True}
+    assert (await gateway(upstream).request(method, path)).status_code == 200
     assert upstream.sent[0].url == address
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/embeddings", "/v1/models/", "/chat/completions"])
+@pytest.mark.parametrize("path", ["/", "/v1/embeddings", "/v1/models/", "/embeddings"])
 async def test_an_unknown_path_gets_googles_404(path: str) -> None:
     answer = await gateway(ScriptedUpstream(json_answer({}))).get(path)
     assert answer.status_code == 404

@@ -1,0 +1,75 @@
+# API Gateway in front of the two functions, and the identity that it invokes them with.
+
+locals {
+  # The name has the hash of the document: another document is another config, made before the old one goes.
+  config_id = "${var.name}-${var.document_id}"
+  streaming = var.streaming ? 1 : 0
+}
+
+resource "google_service_account" "gateway" {
+  project      = var.project_id
+  account_id   = "${var.name}-gw"
+  display_name = "${var.name}: API Gateway"
+  description  = "Invokes the functions for those whom API Gateway let in. Has no other right."
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = var.services
+  project  = var.project_id
+  location = var.function_region
+  name     = each.value
+  role     = "roles/run.invoker"
+  member   = google_service_account.gateway.member
+}
+
+resource "google_api_gateway_api" "this" {
+  provider     = google-beta
+  project      = var.project_id
+  api_id       = var.name
+  display_name = var.name
+  labels       = var.labels
+}
+
+resource "google_api_gateway_api_config" "this" {
+  provider      = google-beta
+  project       = var.project_id
+  api           = google_api_gateway_api.this.api_id
+  api_config_id = local.config_id
+  display_name  = local.config_id
+  labels        = var.labels
+
+  openapi_documents {
+    document {
+      path     = "openapi.yaml"
+      contents = base64encode(var.document)
+    }
+  }
+
+  gateway_config {
+    backend_config {
+      google_service_account = google_service_account.gateway.email
+    }
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "google_api_gateway_gateway" "this" {
+  count        = var.streaming ? 0 : 1
+  provider     = google-beta
+  project      = var.project_id
+  region       = var.region
+  gateway_id   = var.name
+  display_name = var.name
+  api_config   = google_api_gateway_api_config.this.id
+  labels       = var.labels
+}
+
+# Keys of this project are refused until the API counts as one of its services.
+resource "google_project_service" "consumer" {
+  project            = var.project_id
+  service            = google_api_gateway_api.this.managed_service
+  disable_on_destroy = false
+}

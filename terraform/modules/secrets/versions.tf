@@ -1,0 +1,7 @@
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    google      = { source = "hashicorp/google", version = ">= 7.40, < 9" }
+    google-beta = { source = "hashicorp/google-beta", version = ">= 7.40, < 9" }
+  }
+}

@@ -1,0 +1,205 @@
+variable "client_keys" {
+  description = "Reference to the secret with the document of client keys: projects/P/secrets/S/versions/V."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = can(regex("^projects/[^/]+/secrets/[^/]+/versions/[^/]+$", var.client_keys))
+    error_message = "client_keys is a reference such as projects/P/secrets/S/versions/latest, never the keys themselves."
+  }
+}
+
+variable "provider_keys" {
+  description = "References to the secrets that backends may name in api_key and credentials, by their short names."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  validation {
+    condition     = alltrue([for reference in values(var.provider_keys) : can(regex("^projects/[^/]+/secrets/[^/]+/versions/[^/]+$", reference))])
+    error_message = "A provider key is a reference such as projects/P/secrets/S/versions/latest, never the key itself."
+  }
+}
+
+variable "backends" {
+  description = "Upstreams by name. One that is named after its provider need not repeat it; vertex-gemini and vertex-anthropic exist unless disabled. api_key and credentials name an entry of provider_keys, or a reference. model_mapping holds routes in order: `backend/upstream id`, or an id of this backend."
+  type = map(object({
+    provider           = optional(string)
+    enabled            = optional(bool)
+    project            = optional(string)
+    locations          = optional(list(string))
+    base_url           = optional(string)
+    auth               = optional(string)
+    api_key            = optional(string)
+    credentials        = optional(string)
+    additional_headers = optional(map(string))
+    model_mapping      = optional(map(list(string)))
+    timeout            = optional(number)
+    max_retries        = optional(number)
+  }))
+  default  = {}
+  nullable = false
+  validation {
+    condition = alltrue([
+      for name, backend in var.backends : contains(["vertex-gemini", "vertex-anthropic"], coalesce(backend.provider, name))
+    ])
+    error_message = "The provider of a backend is vertex-gemini or vertex-anthropic; it may be left out only where the backend has that name."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : contains(["adc", "api_key", "none"], coalesce(backend.auth, "adc"))])
+    error_message = "auth is adc, api_key or none."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : backend.auth != "api_key" || backend.api_key != null])
+    error_message = "A backend with auth api_key names the secret with the key in api_key."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for backend in values(var.backends) : [
+        for secret in [backend.api_key, backend.credentials] :
+        contains(keys(var.provider_keys), secret) || can(regex("^projects/[^/]+/secrets/[^/]+/versions/[^/]+$", secret)) if secret != null
+      ]
+    ]))
+    error_message = "api_key and credentials name an entry of provider_keys or a reference such as projects/P/secrets/S/versions/latest, never the secret itself."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : backend.locations == null ? true : length(backend.locations) > 0])
+    error_message = "locations names at least one location."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for backend in values(var.backends) : [for location in coalesce(backend.locations, []) : can(regex("^[a-z][a-z0-9-]{0,62}$", location))]
+    ]))
+    error_message = "A location is global, us, eu or a region such as europe-west4."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : can(regex("^[a-z0-9.:_-]{1,100}$", coalesce(backend.project, "p")))])
+    error_message = "The project of a backend is a Google Cloud project id or number."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : can(regex("^https?://[^/?#@\\s]+(/[^?#\\s]*)?$", coalesce(backend.base_url, "https://h")))])
+    error_message = "base_url is an http(s) URL with a host, an optional path prefix and nothing else."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : coalesce(backend.timeout, 1) > 0 && coalesce(backend.timeout, 1) <= 3600])
+    error_message = "The timeout of a backend is more than 0 and at most 3600 seconds."
+  }
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : contains(range(11), coalesce(backend.max_retries, 0))])
+    error_message = "max_retries of a backend is a whole number from 0 to 10."
+  }
+}
+
+variable "backend_options" {
+  description = "Switches of the wire format by backend, as docs/options.md lists them."
+  type        = any
+  default     = {}
+  nullable    = false
+  validation {
+    condition     = alltrue([for name in try(keys(var.backend_options), [""]) : contains(["vertex-gemini", "vertex-anthropic"], name) || contains(keys(var.backends), name)])
+    error_message = "backend_options is an object whose names are those of backends."
+  }
+}
+
+variable "rate_limit" {
+  description = "The gateway's own limits, in words such as 600/minute; what is left out is not limited. trusted_hops counts the proxies in front, from the right of X-Forwarded-For."
+  type = object({
+    per_ip         = optional(string)
+    per_key        = optional(string)
+    tokens_per_key = optional(string)
+    weights        = optional(map(number))
+    when_away      = optional(string)
+    storage        = optional(string)
+    trusted_hops   = optional(number)
+  })
+  default  = {}
+  nullable = false
+  validation {
+    condition = alltrue(flatten([
+      for rate in [var.rate_limit.per_ip, var.rate_limit.per_key, var.rate_limit.tokens_per_key] : [
+        for part in split(";", replace(rate, "/[,|]/", ";")) :
+        can(regex("^\\d+ ?(/|per) ?(\\d+ ?)?(second|minute|hour|day|month|year)s?$", trimspace(part)))
+      ] if rate != null
+    ]))
+    error_message = "A rate is written 600/minute or 10 per 5 seconds; several are joined by a semicolon."
+  }
+  validation {
+    condition     = alltrue([for route, weight in coalesce(var.rate_limit.weights, {}) : contains(["chat", "models"], route) && weight >= 0 && weight <= 1000 && floor(weight) == weight])
+    error_message = "weights gives chat and models whole numbers from 0 to 1000."
+  }
+  validation {
+    condition     = contains(["open", "closed"], coalesce(var.rate_limit.when_away, "open"))
+    error_message = "when_away is open or closed."
+  }
+  validation {
+    condition     = can(regex("^(memory://|rediss?://.+)$", coalesce(var.rate_limit.storage, "memory://")))
+    error_message = "storage is memory://, redis://… or rediss://…."
+  }
+  validation {
+    condition     = contains(range(11), coalesce(var.rate_limit.trusted_hops, 0))
+    error_message = "trusted_hops is a whole number from 0 to 10."
+  }
+}
+
+variable "redis_url" {
+  description = "Address of the Redis that counts the limits; it takes the place of rate_limit.storage."
+  type        = string
+  default     = null
+  validation {
+    condition     = can(regex("^rediss?://.+$", coalesce(var.redis_url, "redis://h")))
+    error_message = "redis_url is redis://… or rediss://…."
+  }
+}
+
+variable "trusted_hops" {
+  description = "Proxies in front where rate_limit does not say: the client's address is that many entries from the right of X-Forwarded-For."
+  type        = number
+  default     = 1
+  nullable    = false
+  validation {
+    condition     = contains(range(11), var.trusted_hops)
+    error_message = "trusted_hops is a whole number from 0 to 10."
+  }
+}
+
+variable "cors" {
+  description = "Pages of other origins that may call the gateway."
+  type = object({
+    origins     = optional(list(string))
+    credentials = optional(bool)
+  })
+  default  = {}
+  nullable = false
+  validation {
+    condition     = alltrue([for origin in coalesce(var.cors.origins, []) : origin == "*" || can(regex("^https?://[^/?#\\s]+$", origin))])
+    error_message = "An origin is * or such as https://app.example.com, without a path or a slash at the end."
+  }
+  validation {
+    condition     = !(coalesce(var.cors.credentials, false) && contains(coalesce(var.cors.origins, []), "*"))
+    error_message = "Credentials cannot be allowed for every origin: list the origins."
+  }
+}
+
+variable "cache" {
+  description = "The response cache: off unless enabled, ttl in seconds, max_bytes of one instance's memory."
+  type = object({
+    enabled   = optional(bool)
+    ttl       = optional(number)
+    max_bytes = optional(number)
+  })
+  default  = {}
+  nullable = false
+  validation {
+    condition     = coalesce(var.cache.ttl, 300) > 0 && coalesce(var.cache.max_bytes, 1) >= 1 && floor(coalesce(var.cache.max_bytes, 1)) == coalesce(var.cache.max_bytes, 1)
+    error_message = "ttl is more than 0 seconds, max_bytes a whole number of at least 1."
+  }
+}
+
+variable "settings" {
+  description = "Everything else of docs/configuration.md, in the words of that page, such as { strict = true, stream = { keepalive = 5 } }."
+  type        = any
+  default     = {}
+  nullable    = false
+  validation {
+    condition     = length(setintersection(try(keys(var.settings), ["client_keys"]), ["client_keys", "backends", "rate_limit", "cors", "cache"])) == 0
+    error_message = "settings is an object, without what has a variable of its own: client_keys, backends, rate_limit, cors, cache."
+  }
+}
