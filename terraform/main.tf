@@ -111,6 +111,7 @@ module "redis" {
   region     = var.region
   name       = var.name
   network    = var.redis.network
+  subnetwork = var.redis.subnetwork
   memory_gb  = var.redis.memory_gb
   tier       = var.redis.tier
   labels     = local.labels
@@ -152,7 +153,9 @@ module "edge" {
   name          = var.name
   domain        = var.domain
   service_names = { for name, function in module.function : name => function.service }
-  limits        = var.edge_limits
+  limits        = { per_ip = var.edge.per_ip, per_key = var.edge.per_key }
+  certificate   = var.edge.certificate
+  dns_zone      = var.edge.dns_zone
   labels        = local.labels
   depends_on    = [google_project_service.this]
 }

@@ -90,8 +90,8 @@ variable "domain" {
   }
 }
 
-variable "edge_limits" {
-  description = "Requests let through by Cloud Armor in an interval: those with a client key by key, all others by address. Only with stream_path load_balancer."
+variable "edge" {
+  description = "The load balancer: per_key and per_ip are the requests that Cloud Armor lets through in an interval, those with a client key by key, all others by address; certificate is one of your own (Google makes one without); dns_zone is the Cloud DNS zone that gets the domain's A record. Only with stream_path load_balancer."
   type = object({
     per_ip = optional(object({
       requests         = optional(number, 600)
@@ -101,12 +101,14 @@ variable "edge_limits" {
       requests         = optional(number, 600)
       interval_seconds = optional(number, 60)
     }), {})
+    certificate = optional(string)
+    dns_zone    = optional(string)
   })
   default  = {}
   nullable = false
   validation {
     condition = alltrue([
-      for limit in values(var.edge_limits) : limit.requests >= 1 && floor(limit.requests) == limit.requests &&
+      for limit in [var.edge.per_ip, var.edge.per_key] : limit.requests >= 1 && floor(limit.requests) == limit.requests &&
       contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], limit.interval_seconds)
     ])
     error_message = "requests is a whole number of at least 1; interval_seconds is 10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700 or 3600."
@@ -316,11 +318,12 @@ variable "rotation_days" {
 }
 
 variable "redis" {
-  description = "Memorystore for Redis, which makes the limits of rate_limit exact across instances; null for none. It costs by the hour. network: one of your own, else one is made."
+  description = "Memorystore for Redis, which makes the limits of rate_limit exact across instances; null for none. It costs by the hour. network and subnetwork: of your own, else they are made."
   type = object({
-    memory_gb = optional(number, 1)
-    tier      = optional(string, "BASIC")
-    network   = optional(string)
+    memory_gb  = optional(number, 1)
+    tier       = optional(string, "BASIC")
+    network    = optional(string)
+    subnetwork = optional(string)
   })
   default = null
   validation {

@@ -1,0 +1,29 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+
+mock_provider "google-beta" {
+  source = "../../tests/mocks/google-beta"
+}
+
+variables {
+  project_id = "example-project"
+}
+
+# Only planned: an apply would run gcloud.
+run "its_only_front_is_a_gateway_that_streams" {
+  command = plan
+  assert {
+    condition     = keys(output.base_urls) == ["gateway"]
+    error_message = "there is another way in"
+  }
+}
+
+run "names_that_cannot_be" {
+  command = plan
+  variables {
+    project_id = "Example"
+    region     = "europe"
+  }
+  expect_failures = [var.project_id, var.region]
+}

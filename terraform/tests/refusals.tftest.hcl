@@ -1,0 +1,99 @@
+# Where several variables are wrong in one run, each must be refused for itself.
+mock_provider "google" {}
+
+mock_provider "google-beta" {}
+
+variables {
+  project_id = "example-project"
+  region     = "europe-west1"
+}
+
+run "names_and_words_that_cannot_be" {
+  command = plan
+  variables {
+    project_id     = "42"
+    region         = "europe"
+    name           = "c"
+    labels         = { Team = "x" }
+    stream_path    = "websocket"
+    gateway_region = "eu"
+    edge           = { per_ip = { interval_seconds = 59 } }
+    limits         = { chat = { requests_per_minute = 10, cost = 11 } }
+    backends       = { vertex-gemini = { location = "eu" } }
+    provider_keys  = ["AIzaSy_Example"]
+    rate_limit     = { per_kye = "600/minute" }
+    cors           = { origin = "*" }
+    cache          = { enable = true }
+    settings       = { stict = true }
+    functions      = { chat = { cpu = 0.5 } }
+    runtime        = "python39"
+    rotation_days  = 0
+    redis          = { tier = "GOLD" }
+    observability  = { notification_emails = ["ops"] }
+  }
+  expect_failures = [
+    var.project_id,
+    var.region,
+    var.name,
+    var.labels,
+    var.stream_path,
+    var.gateway_region,
+    var.edge,
+    var.limits,
+    var.backends,
+    var.provider_keys,
+    var.rate_limit,
+    var.cors,
+    var.cache,
+    var.settings,
+    var.functions,
+    var.runtime,
+    var.rotation_days,
+    var.redis,
+    var.observability,
+  ]
+}
+
+run "what_depends_on_other_variables" {
+  command = plan
+  variables {
+    deadlines       = { chat = 601 }
+    backend_options = { vertex-gemini = { retry_emptty = 2 } }
+  }
+  expect_failures = [var.deadlines, var.backend_options]
+}
+
+run "a_load_balancer_without_a_domain_and_with_invokers" {
+  command = plan
+  variables {
+    stream_path = "load_balancer"
+    invokers    = ["group:team@example.com"]
+  }
+  expect_failures = [var.domain, var.invokers]
+}
+
+run "a_domain_with_a_scheme" {
+  command = plan
+  variables {
+    stream_path = "load_balancer"
+    domain      = "https://llm.example.com"
+  }
+  expect_failures = [var.domain]
+}
+
+run "everybody_as_an_invoker" {
+  command = plan
+  variables {
+    stream_path = "iam"
+    invokers    = ["allUsers"]
+  }
+  expect_failures = [var.invokers]
+}
+
+run "a_misspelt_setting_of_a_section" {
+  command = plan
+  variables {
+    settings = { stream = { keep_alive = 5 } }
+  }
+  expect_failures = [var.settings]
+}

@@ -1,0 +1,65 @@
+mock_provider "google" {
+  source = "./tests/mocks/google"
+}
+
+mock_provider "google-beta" {
+  source = "./tests/mocks/google-beta"
+}
+
+variables {
+  project_id = "example-project"
+  region     = "europe-west1"
+}
+
+run "two_variables_are_enough" {
+  assert {
+    condition     = output.base_url == "https://chromagent-mock-abc-ew.a.run.app/v1"
+    error_message = "the base URL that streams is that of the chat function"
+  }
+  assert {
+    condition     = google_storage_bucket_object.source.name == "chromagent-${output.archive.sha256}.zip"
+    error_message = "a changed archive would not be deployed"
+  }
+  assert {
+    condition     = output.api_key_command == "gcloud services api-keys create --project=example-project --display-name=chromagent --api-target=service=chromagent-0a.apigateway.example-project.cloud.goog"
+    error_message = "wrong command: ${output.api_key_command}"
+  }
+  assert {
+    condition     = jsondecode(module.settings["chat"].json).client_keys == output.client_keys
+    error_message = "the functions look for their keys elsewhere"
+  }
+}
+
+run "limits_that_are_off_ask_for_no_api_key" {
+  command = plan
+  variables {
+    limits = { chat = { enabled = false }, models = { enabled = false } }
+  }
+  assert {
+    condition     = output.api_key_command == null
+    error_message = "a key that nothing asks for"
+  }
+}
+
+run "keys_of_providers_are_secrets_that_backends_name" {
+  command = plan
+  variables {
+    provider_keys = ["gemini"]
+    backends      = { vertex-gemini = { auth = "api_key", api_key = "gemini" } }
+  }
+  assert {
+    condition     = jsondecode(module.settings["models"].json).backends.vertex-gemini.api_key == "projects/example-project/secrets/chromagent-gemini/versions/latest"
+    error_message = "wrong reference"
+  }
+}
+
+run "a_second_deployment_has_names_of_its_own" {
+  command = plan
+  variables {
+    name = "staging"
+  }
+  assert {
+    condition     = google_service_account.function.account_id == "staging-fn" && google_storage_bucket.source.name == "example-project-staging-source"
+    error_message = "it would meet the first one"
+  }
+}
