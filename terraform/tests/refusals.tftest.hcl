@@ -54,46 +54,25 @@ run "names_and_words_that_cannot_be" {
   ]
 }
 
-run "what_depends_on_other_variables" {
+run "what_depends_on_a_load_balancer" {
   command = plan
   variables {
+    stream_path     = "load_balancer"
+    domain          = "https://llm.example.com"
+    invokers        = ["group:team@example.com"]
     deadlines       = { chat = 601 }
     backend_options = { vertex-gemini = { retry_emptty = 2 } }
+    settings        = { stream = { keep_alive = 5 } }
   }
-  expect_failures = [var.deadlines, var.backend_options]
+  expect_failures = [var.domain, var.invokers, var.deadlines, var.backend_options, var.settings]
 }
 
-run "a_load_balancer_without_a_domain_and_with_invokers" {
-  command = plan
-  variables {
-    stream_path = "load_balancer"
-    invokers    = ["group:team@example.com"]
-  }
-  expect_failures = [var.domain, var.invokers]
-}
-
-run "a_domain_with_a_scheme" {
-  command = plan
-  variables {
-    stream_path = "load_balancer"
-    domain      = "https://llm.example.com"
-  }
-  expect_failures = [var.domain]
-}
-
-run "everybody_as_an_invoker" {
+run "everybody_as_an_invoker_and_a_domain_without_its_load_balancer" {
   command = plan
   variables {
     stream_path = "iam"
     invokers    = ["allUsers"]
+    domain      = "llm.example.com"
   }
-  expect_failures = [var.invokers]
-}
-
-run "a_misspelt_setting_of_a_section" {
-  command = plan
-  variables {
-    settings = { stream = { keep_alive = 5 } }
-  }
-  expect_failures = [var.settings]
+  expect_failures = [var.invokers, var.domain]
 }

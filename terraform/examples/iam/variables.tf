@@ -2,10 +2,6 @@ variable "project_id" {
   description = "Google Cloud project."
   type        = string
   nullable    = false
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "A project id has 6 to 30 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen."
-  }
 }
 
 variable "region" {
@@ -13,18 +9,10 @@ variable "region" {
   type        = string
   default     = "europe-west1"
   nullable    = false
-  validation {
-    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "A region is such as europe-west1."
-  }
 }
 
 variable "invokers" {
   description = "Who may call, such as group:team@example.com."
   type        = list(string)
   nullable    = false
-  validation {
-    condition     = length(var.invokers) > 0
-    error_message = "Name at least one invoker."
-  }
 }

@@ -2,10 +2,6 @@ variable "project_id" {
   description = "Google Cloud project."
   type        = string
   nullable    = false
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "A project id has 6 to 30 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen."
-  }
 }
 
 variable "region" {
@@ -13,18 +9,10 @@ variable "region" {
   type        = string
   default     = "europe-west1"
   nullable    = false
-  validation {
-    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "A region is such as europe-west1."
-  }
 }
 
 variable "domain" {
   description = "Host name that the load balancer answers to."
   type        = string
   nullable    = false
-  validation {
-    condition     = can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.domain))
-    error_message = "A domain is a host name such as llm.example.com."
-  }
 }

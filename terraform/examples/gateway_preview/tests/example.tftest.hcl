@@ -18,12 +18,3 @@ run "its_only_front_is_a_gateway_that_streams" {
     error_message = "there is another way in"
   }
 }
-
-run "names_that_cannot_be" {
-  command = plan
-  variables {
-    project_id = "Example"
-    region     = "europe"
-  }
-  expect_failures = [var.project_id, var.region]
-}

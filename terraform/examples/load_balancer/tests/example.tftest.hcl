@@ -18,13 +18,3 @@ run "its_only_front_is_the_load_balancer" {
     error_message = "there is another way in"
   }
 }
-
-run "names_that_cannot_be" {
-  command = plan
-  variables {
-    project_id = "Example"
-    region     = "europe"
-    domain     = "https://llm.example.com"
-  }
-  expect_failures = [var.project_id, var.region, var.domain]
-}

@@ -1,0 +1,60 @@
+"""Every module and example by itself: formatted, valid, its own tests green; every variable told and guarded."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.support import terraform
+from tests.support.terraform import TREE, Terraform
+
+OWN = [module for module in terraform.modules() if not module.startswith("examples/")]
+
+
+def text(module: str, pattern: str) -> str:
+    return "\n".join(path.read_text() for path in sorted((TREE / module).glob(pattern)))
+
+
+def test_everything_is_formatted(tf: Terraform) -> None:
+    assert tf.run(TREE, "fmt", "-check", "-diff", "-recursive") == ""
+
+
+@pytest.mark.parametrize("module", terraform.modules())
+def test_it_is_valid_and_passes_its_own_tests(tf: Terraform, module: str) -> None:
+    folder = tf.init(tf.tree / module)
+    tf.run(folder, "validate")
+    if list(folder.glob("tests/*.tftest.hcl")):
+        assert re.search(r"Success! \d+ passed, 0 failed", tf.run(folder, "test"))
+
+
+def test_every_module_has_tests_and_a_page() -> None:
+    found = {module for module in terraform.modules() if (TREE / module / "tests").is_dir() and (TREE / module / "README.md").is_file()}
+    assert set(terraform.modules()) - found == {
+        module for module in terraform.modules() if (TREE / module).parent.parent.name == "modules"  # parts of a module
+    }
+
+
+@pytest.mark.parametrize("module", terraform.modules())
+def test_every_variable_and_output_is_described(module: str) -> None:
+    told = text(module, "*.tf")
+    for kind in ("variable", "output"):
+        assert [name for name, body in terraform.blocks(told, kind) if "  description = " not in body.replace("  description  ", "  description ")] == []
+
+
+@pytest.mark.parametrize("module", OWN)
+def test_every_variable_is_validated(module: str) -> None:
+    variables = terraform.blocks(text(module, "*.tf"), "variable")
+    assert [name for name, body in variables if "  validation {" not in body and not re.search(r"^  type += bool$", body, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("module", OWN)
+def test_every_validation_refuses_something_in_a_test(module: str) -> None:
+    """A variable with several validations needs a failing run for each: in one run only the first to fail is seen."""
+    refused = re.findall(r"\bvar\.(\w+)", " ".join(re.findall(r"expect_failures = \[(.*?)\]", text(module, "tests/*.hcl"), re.DOTALL)))
+    for name, body in terraform.blocks(text(module, "*.tf"), "variable"):
+        assert refused.count(name) >= body.count("  validation {"), name
+
+
+def test_nobody_commits_what_terraform_leaves_behind() -> None:
+    files = subprocess.run(["git", "ls-files", "terraform"], cwd=TREE.parent, check=True, capture_output=True, text=True).stdout
+    assert re.findall(r".*(?:\.tfstate|\.terraform/|\.tfplan|terraform\.tfvars$|\.terraform\.lock\.hcl).*", files) == []
