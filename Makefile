@@ -37,8 +37,12 @@ bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip
 docs: $(READY)  ## Write the tables of the documentation from the code
 	@$(BIN)/python tools/docs.py
 
-lock: $(READY)  ## Renew uv.lock
+lock: $(READY)  ## Renew uv.lock, and the functions' requirements with it
 	@$(BIN)/uv lock --upgrade
+	@$(BIN)/python tools/requirements.py
+
+requirements: $(READY)  ## Write the functions' requirements from uv.lock
+	@$(BIN)/python tools/requirements.py
 
 setup: $(READY)  ## Make the environment in .venv
 
@@ -58,4 +62,4 @@ else
 endif
 	@touch $(READY)
 
-.PHONY: help run test check lint format bundle docs lock setup clean
+.PHONY: help run test check lint format bundle docs lock requirements setup clean

@@ -3,7 +3,6 @@
 The same sources give the same bytes, so that the archive's hash can name a deployment.
 """
 
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -11,23 +10,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "dist" / "chromagent.zip"
 TIME = (1980, 1, 1, 0, 0, 0)
-EXPORT = ["export", "--frozen", "--no-dev", "--extra", "functions", "--no-emit-project", "--no-header", "--quiet"]
 
 
 def files() -> dict[str, Path]:
-    """Name every file of the archive."""
+    """Name every file of the archive; terraform/archive.tf names the same."""
     package = ROOT / "chromagent"
-    found = {"main.py": ROOT / "functions" / "main.py"}
+    found = {name: ROOT / "functions" / name for name in ("main.py", "requirements.txt")}
     for path in sorted(package.rglob("*.py")):
         if "local" not in path.relative_to(package).parts:
             found[str(path.relative_to(ROOT))] = path
     return found
-
-
-def requirements() -> str:
-    """Read the run-time dependencies out of the lock."""
-    uv = Path(sys.executable).with_name("uv")
-    return subprocess.run([uv, *EXPORT], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def main() -> None:
@@ -35,13 +27,12 @@ def main() -> None:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
     target.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        contents = {name: path.read_text(encoding="utf-8") for name, path in files().items()} | {"requirements.txt": requirements()}
-        for name, content in contents.items():
+        for name, path in files().items():
             entry = zipfile.ZipInfo(name, TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content)
-    print(f"{target.name}: {len(contents)} files, {target.stat().st_size / 1024:.0f} kB")
+            archive.writestr(entry, path.read_bytes())
+    print(f"{target.name}: {len(files())} files, {target.stat().st_size / 1024:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -47,16 +47,21 @@ def render(template: str, values: Mapping[str, object]) -> str:
 
 
 def load(values: Mapping[str, object], template: Path = TEMPLATE) -> Document:
-    """Render the deployment's own template and read it.
+    """Render the deployment's own template and read it; `values` are those of `write`."""
+    return parse(write(values, template))
+
+
+def write(values: Mapping[str, object], template: Path = TEMPLATE) -> str:
+    """Render the deployment's own template, to the same text as `terraform/modules/spec` does.
 
     `values`: `{chat,models}_address`, `_deadline` (seconds), `_per_minute`, and `security`, which is `[{api_key: []}]` where quotas
     are on and `[]` where they are off.
     """
-    return parse(render(template.read_text(encoding="utf-8"), {**_admissions(values["security"]), **values}))
+    return render(template.read_text(encoding="utf-8"), {**_admissions(values["security"]), **values})
 
 
 def _admissions(security: object) -> dict[str, str]:
-    """Write what a route with a quota has more than one without, as `terraform/modules/spec` does."""
+    """Write what a route with a quota has more than one without."""
     metrics = {"chat": "chat-requests", "models": "model-requests"}
     if security == "[]":
         return {f"{route}_admission": "" for route in metrics}

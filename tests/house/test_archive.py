@@ -1,7 +1,6 @@
 """What is deployed: exactly the sources that are needed, and they serve where nothing but their requirements is installed."""
 
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -10,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import processes
+from tests.support import deployed
 from tests.support.processes import ROOT
 
 
@@ -50,25 +49,14 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     assert build() == build()
 
 
+def test_the_requirements_are_those_of_the_lock() -> None:
+    result = subprocess.run([sys.executable, ROOT / "tools" / "requirements.py", "--check"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_it_serves_where_only_its_requirements_are_installed(archive: Path) -> None:
-    uv = Path(sys.executable).with_name("uv")
-    environment = processes.clean_environment() | {"UV_SYSTEM_CERTS": "1"}
-    place = archive / "environment"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, place], check=True, env=environment)
-    install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", place / "bin" / "python"]
-    subprocess.run([*install, "-r", archive / "app" / "requirements.txt"], check=True, env=environment)
-    port = processes.free_port()
-    command = [str(place / "bin" / "functions-framework"), "--source", "main.py", "--target", "chat_completions"]
     document = {"allow_anonymous": True, "backends": {"vertex-gemini": {"project": "p"}, "vertex-anthropic": {"project": "p"}}}
-    with processes.running(
-        [*command, "--port", str(port)],
-        port,
-        "/health",
-        archive / "log",
-        folder=archive / "app",
-        CHROMAGENT_CONFIG_JSON=json.dumps(document),
-        PATH=os.environ["PATH"],
-    ) as server:
+    with deployed.serving(archive / "app", archive, CHROMAGENT_CONFIG_JSON=json.dumps(document)) as server:
         models = httpx.get(f"{server.url}/v1/models").json()["data"]
         refused = httpx.post(f"{server.url}/v1/chat/completions", json={"model": "gemini-3.8-flash", "messages": []})
     assert "gemini-3.8-flash" in {model["id"] for model in models}
