@@ -1,4 +1,4 @@
-"""Write functions/requirements.txt, what is installed beside the functions, out of the lock. With `--check`, only say if it is out of date."""
+"""Write functions/requirements.txt out of the lock: what is installed beside the functions. With `--check`, only compare."""
 
 import subprocess
 import sys

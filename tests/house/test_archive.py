@@ -50,7 +50,9 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_requirements_are_those_of_the_lock() -> None:
-    result = subprocess.run([sys.executable, ROOT / "tools" / "requirements.py", "--check"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, ROOT / "tools" / "requirements.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 

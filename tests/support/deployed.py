@@ -1,4 +1,4 @@
-"""An unpacked archive served as the platform serves it: functions-framework, in an environment with its requirements and nothing else."""
+"""An unpacked archive as the platform serves it: functions-framework, in an environment with its requirements and nothing else."""
 
 import os
 import subprocess
@@ -21,7 +21,15 @@ def serving(folder: Path, place: Path, **environment: str) -> Iterator[Server]:
     install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", installed / "bin" / "python"]
     subprocess.run([*install, "-r", folder / "requirements.txt"], check=True, env=installing)
     port = processes.free_port()
-    command = [str(installed / "bin" / "functions-framework"), "--source", "main.py", "--target", "chat_completions", "--port", str(port)]
+    command = [
+        str(installed / "bin" / "functions-framework"),
+        "--source",
+        "main.py",
+        "--target",
+        "chat_completions",
+        "--port",
+        str(port),
+    ]
     with processes.running(
         command, port, "/health", place / "log", folder=folder, PATH=os.environ["PATH"], **environment
     ) as server:

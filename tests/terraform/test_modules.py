@@ -28,9 +28,13 @@ def test_it_is_valid_and_passes_its_own_tests(tf: Terraform, module: str) -> Non
 
 
 def test_every_module_has_tests_and_a_page() -> None:
-    found = {module for module in terraform.modules() if (TREE / module / "tests").is_dir() and (TREE / module / "README.md").is_file()}
+    found = {
+        module for module in terraform.modules() if (TREE / module / "tests").is_dir() and (TREE / module / "README.md").is_file()
+    }
     assert set(terraform.modules()) - found == {
-        module for module in terraform.modules() if (TREE / module).parent.parent.name == "modules"  # parts of a module
+        module
+        for module in terraform.modules()
+        if (TREE / module).parent.parent.name == "modules"  # parts of a module
     }
 
 
@@ -38,19 +42,27 @@ def test_every_module_has_tests_and_a_page() -> None:
 def test_every_variable_and_output_is_described(module: str) -> None:
     told = text(module, "*.tf")
     for kind in ("variable", "output"):
-        assert [name for name, body in terraform.blocks(told, kind) if "  description = " not in body.replace("  description  ", "  description ")] == []
+        assert [
+            name
+            for name, body in terraform.blocks(told, kind)
+            if "  description = " not in body.replace("  description  ", "  description ")
+        ] == []
 
 
 @pytest.mark.parametrize("module", OWN)
 def test_every_variable_is_validated(module: str) -> None:
     variables = terraform.blocks(text(module, "*.tf"), "variable")
-    assert [name for name, body in variables if "  validation {" not in body and not re.search(r"^  type += bool$", body, re.MULTILINE)] == []
+    assert [
+        name for name, body in variables if "  validation {" not in body and not re.search(r"^  type += bool$", body, re.MULTILINE)
+    ] == []
 
 
 @pytest.mark.parametrize("module", OWN)
 def test_every_validation_refuses_something_in_a_test(module: str) -> None:
     """A variable with several validations needs a failing run for each: in one run only the first to fail is seen."""
-    refused = re.findall(r"\bvar\.(\w+)", " ".join(re.findall(r"expect_failures = \[(.*?)\]", text(module, "tests/*.hcl"), re.DOTALL)))
+    refused = re.findall(
+        r"\bvar\.(\w+)", " ".join(re.findall(r"expect_failures = \[(.*?)\]", text(module, "tests/*.hcl"), re.DOTALL))
+    )
     for name, body in terraform.blocks(text(module, "*.tf"), "variable"):
         assert refused.count(name) >= body.count("  validation {"), name
 

@@ -24,7 +24,9 @@ VALUES = {
 
 @pytest.fixture(scope="module")
 def app() -> App:
-    return build_app(Settings(backends={name: Backend(provider=name, project="p") for name in ("vertex-gemini", "vertex-anthropic")}))
+    return build_app(
+        Settings(backends={name: Backend(provider=name, project="p") for name in ("vertex-gemini", "vertex-anthropic")})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,8 @@ def test_every_operation_has_an_id_of_its_own_and_keeps_its_path(document: dict[
 @pytest.mark.parametrize(
     ("limits", "security"),
     [
-        ('{chat={requests_per_minute=300}}', "[{api_key: []}]"),
-        ('{chat={requests_per_minute=300, enabled=false}, models={enabled=false}}', "[]"),
+        ("{chat={requests_per_minute=300}}", "[{api_key: []}]"),
+        ("{chat={requests_per_minute=300, enabled=false}, models={enabled=false}}", "[]"),
     ],
 )
 def test_the_local_gateway_renders_what_terraform_renders(tf: Terraform, tmp_path: Path, limits: str, security: str) -> None:

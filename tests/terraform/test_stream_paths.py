@@ -38,7 +38,11 @@ def functions(resources: Resources) -> dict[str, dict[str, Any]]:
 
 def own(resources: Resources, kind: str) -> list[dict[str, Any]]:
     """Those of the deployment itself, without what stands beside it."""
-    return [values for address, values in of_type(resources, kind).items() if not re.match(r"module\.(edge|observability|redis)", address)]
+    return [
+        values
+        for address, values in of_type(resources, kind).items()
+        if not re.match(r"module\.(edge|observability|redis)", address)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,9 @@ def test_each_identity_has_the_least_rights_and_no_value_is_in_the_state(tf: Ter
     assert own(planned, "google_apikeys_key") == []
     keys = planned['module.secrets.google_secret_manager_secret.this["client-keys"]']
     assert keys["rotation"][0]["rotation_period"] == "7776000s"
-    assert {service["service_account_email"] for service in functions(planned).values()} == {FUNCTION.removeprefix("serviceAccount:")}
+    assert {service["service_account_email"] for service in functions(planned).values()} == {
+        FUNCTION.removeprefix("serviceAccount:")
+    }
     assert functions(planned)["chat"]["direct_vpc_egress"] == "VPC_EGRESS_PRIVATE_RANGES_ONLY"
 
 
@@ -127,7 +133,16 @@ def test_every_service_that_is_used_is_enabled_and_none_is_ever_disabled(tf: Ter
     enabled = {service["service"] for service in own(planned, "google_project_service") if "service" in service}
     assert enabled >= {
         f"{name}.googleapis.com"
-        for name in ("aiplatform", "apigateway", "cloudbuild", "cloudfunctions", "run", "secretmanager", "servicecontrol", "storage")
+        for name in (
+            "aiplatform",
+            "apigateway",
+            "cloudbuild",
+            "cloudfunctions",
+            "run",
+            "secretmanager",
+            "servicecontrol",
+            "storage",
+        )
     }
     assert not {"compute.googleapis.com", "redis.googleapis.com", "pubsub.googleapis.com"} & enabled
     assert not any(service["disable_on_destroy"] for service in own(planned, "google_project_service"))
