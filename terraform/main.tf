@@ -69,6 +69,7 @@ module "secrets" {
 module "settings" {
   source          = "./modules/settings"
   for_each        = local.functions
+  project_id      = var.project_id
   client_keys     = module.secrets.references.client-keys
   provider_keys   = { for name in var.provider_keys : name => module.secrets.references[name] }
   backends        = var.backends

@@ -25,6 +25,7 @@ locals {
       rate_limit = local.rate_limit
       cors       = { for field, value in var.cors : field => value if value != null }
       cache      = { for field, value in var.cache : field => value if value != null }
+      log        = merge({ for field, value in { project = var.project_id } : field => value if value != null }, lookup(var.settings, "log", {}))
     } : section => content if length(content) > 0
   })
 }

@@ -8,6 +8,16 @@ variable "client_keys" {
   }
 }
 
+variable "project_id" {
+  description = "Google Cloud project whose traces the log lines belong to; the functions cannot tell it by themselves."
+  type        = string
+  default     = null
+  validation {
+    condition     = can(regex("^[a-z0-9.:_-]{1,100}$", coalesce(var.project_id, "p")))
+    error_message = "A project is named by its id or number."
+  }
+}
+
 variable "provider_keys" {
   description = "References to the secrets that backends may name in api_key and credentials, by their short names."
   type        = map(string)

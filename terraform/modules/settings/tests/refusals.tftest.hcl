@@ -201,3 +201,11 @@ run "settings_that_are_no_object" {
   }
   expect_failures = [var.settings]
 }
+
+run "a_project_with_spaces" {
+  command = plan
+  variables {
+    project_id = "my project"
+  }
+  expect_failures = [var.project_id]
+}

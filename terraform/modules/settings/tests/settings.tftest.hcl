@@ -52,6 +52,17 @@ run "redis_takes_the_place_of_memory" {
   }
 }
 
+run "log_lines_name_their_project" {
+  variables {
+    project_id = "my-project"
+    settings   = { log = { level = "debug" } }
+  }
+  assert {
+    condition     = jsondecode(output.json).log == { level = "debug", project = "my-project" }
+    error_message = "wrong log: ${output.json}"
+  }
+}
+
 run "settings_are_merged_in" {
   variables {
     cors     = { origins = ["https://app.example.com"], credentials = true }
