@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 from limits import RateLimitItemPerMinute
@@ -33,7 +34,11 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _OWN: Final = _HOP_BY_HOP | {"date", "server"}
 """What a reply gets from whoever sends it on."""
-_PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+_OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class Rejection(Exception):
@@ -77,8 +82,7 @@ class LocalGateway:
         request, reply = Request(scope, receive), Reply(send, {})
         try:
             if self._settings.page and (request.method, request.path) == ("GET", "/"):
-                reply.headers["content-security-policy"] = _PAGE_POLICY
-                await reply.whole(200, self._settings.page, "text/html; charset=utf-8")
+                await self._show_page(request, reply)
                 return
             operation = self._find(request)
             await self._admit(request, operation)
@@ -89,6 +93,13 @@ class LocalGateway:
             await reply.json(rejection.code, {"code": rejection.code, "message": rejection.message})
         except RequestTooLarge:
             await reply.json(413, {"code": 413, "message": "Request Entity Too Large"})
+
+    async def _show_page(self, request: Request, reply: Reply) -> None:
+        """Show the page, which holds a key: not under a name that somebody else may have pointed at this machine."""
+        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _OWN_NAMES:
+            raise Rejection(403, "The playground is shown under localhost and 127.0.0.1 only, because it holds a key.")
+        reply.headers["content-security-policy"] = _PAGE_POLICY
+        await reply.whole(200, self._settings.page, "text/html; charset=utf-8")
 
     def _find(self, request: Request) -> Operation:
         operations = self._document.match(request.path)

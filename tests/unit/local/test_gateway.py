@@ -59,6 +59,25 @@ async def test_an_unknown_path_gets_googles_404(path: str) -> None:
     assert answer.json() == {"code": 404, "message": "The current request is not defined by this API."}
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8080", 200),
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("evil.example.com:8080", 403),
+        ("localhost.evil.com", 403),
+        ("127.0.0.1.evil.com:8080", 403),
+    ],
+)
+async def test_the_page_with_its_key_is_shown_under_names_of_this_machine_only(host: str, status: int) -> None:
+    app = LocalGateway(openapi.load(VALUES), GatewaySettings(page=b"sk-cg-canary"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as http:
+        answer = await http.get("/", headers={"host": host})
+    assert answer.status_code == status
+    assert ("canary" in answer.text) == (status == 200)
+
+
 async def test_a_wrong_method_gets_googles_405() -> None:
     answer = await gateway(ScriptedUpstream(json_answer({}))).get("/v1/chat/completions")
     assert (answer.status_code, answer.json()["code"]) == (405, 405)
