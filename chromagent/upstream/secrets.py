@@ -12,6 +12,8 @@ KEPT_FOR: Final = 300.0
 """Seconds for which a value serves."""
 TRY_AGAIN: Final = 15.0
 """Seconds between tries while the store is away."""
+PATIENCE: Final = 5.0
+"""Seconds that one who can do with the last value waits for the next."""
 
 
 class SecretUnavailableError(Exception):
@@ -82,11 +84,13 @@ class KeptSecrets:
             task = self._reading[reference] = asyncio.create_task(self._source.read(reference))
             task.add_done_callback(lambda done: self._note(reference, done))
         try:
-            return await asyncio.shield(task)
+            return await asyncio.wait_for(asyncio.shield(task), None if kept is None else PATIENCE)
+        except TimeoutError:
+            self._try_later(reference)
         except SecretUnavailableError:
             if kept is None:
                 raise
-            return kept[1]
+        return self._kept[reference][1]
 
     def forget(self, reference: str) -> None:
         """Ask the store at the next read; the value may have been rotated."""
@@ -104,5 +108,9 @@ class KeptSecrets:
         # Whoever is served an older value learns nothing of it: the log is where the owner does.
         reason = str(fault) if isinstance(fault, SecretUnavailableError) else type(fault).__name__
         telemetry.write_warning("a secret cannot be read", {"reason": reason})
+        self._try_later(reference)
+
+    def _try_later(self, reference: str) -> None:
+        """Let the last value, if there is one, serve until it makes sense to ask again."""
         if (kept := self._kept.get(reference)) is not None:
             self._kept[reference] = (self._clock() - KEPT_FOR + TRY_AGAIN, kept[1])
