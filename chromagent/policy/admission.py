@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from chromagent.errors import GatewayError
 from chromagent.policy.authentication import Authenticator, Caller
@@ -52,6 +53,17 @@ def client_address(headers: Mapping[str, str], peer: str, trusted_hops: int) -> 
     Proxies append to `X-Forwarded-For`, so what stands left of the trusted ones is the client's own word (gcp-platform §1.4).
     """
     if trusted_hops == 0:
-        return peer
+        return _subscriber(peer)
     chain = [entry.strip() for entry in headers.get("x-forwarded-for", "").split(",") if entry.strip()]
-    return chain[-trusted_hops] if len(chain) >= trusted_hops else peer
+    return _subscriber(chain[-trusted_hops] if len(chain) >= trusted_hops else peer)
+
+
+def _subscriber(address: str) -> str:
+    """Return what stands for all addresses of one subscriber: of IPv6 the first 64 bits, as everybody has the others to choose."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))

@@ -233,3 +233,20 @@ async def test_a_hundred_at_once_share_one_exact_limit(opened: Opened, storage: 
 )
 def test_the_address_is_what_the_last_trusted_proxy_saw(chain: str, hops: int, address: str) -> None:
     assert client_address({"x-forwarded-for": chain} if chain else {}, "9.9.9.9", hops) == address
+
+
+@pytest.mark.parametrize(
+    ("peer", "counted"),
+    [
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("1.2.3.4", "1.2.3.4"),
+        ("fe80::1%eth0", "fe80::"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_a_subscribers_ipv6_addresses_count_as_one(peer: str, counted: str) -> None:
+    assert client_address({}, peer, 0) == counted
+    assert client_address({"x-forwarded-for": peer}, "9.9.9.9", 1) == (counted or "9.9.9.9")
