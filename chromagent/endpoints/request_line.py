@@ -149,7 +149,7 @@ def _gen_ai(outcome: Outcome) -> JsonObject:
 
 
 def _letters(delta: JsonObject) -> int:
-    texts = [delta.get(name) for name in ("content", "reasoning_content", "refusal")]
+    texts = [delta.get("content"), delta.get("refusal"), delta.get("reasoning_content") or delta.get("reasoning")]
     texts += [call.get("function", {}).get("arguments") for call in delta.get("tool_calls", ())]
     return sum(len(text) for text in texts if text)
 
