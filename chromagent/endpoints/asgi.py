@@ -60,6 +60,10 @@ class Request:
         """Read the body, no further than the limit. Raises `RequestTooLarge`, `InvalidRequest` or `ClientLeft`."""
         if "content-encoding" in self.headers and self.headers["content-encoding"].lower() != "identity":
             raise InvalidRequest("Compressed request bodies are not supported: send the JSON as it is.", code="invalid_encoding")
+        return await self.encoded_body(limit)
+
+    async def encoded_body(self, limit: int) -> bytes:
+        """Read the body as it was sent, compressed or not. Raises `RequestTooLarge` or `ClientLeft`."""
         length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise _too_large(limit)
