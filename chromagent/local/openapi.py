@@ -21,6 +21,8 @@ class Operation:
     """One method of one path, as a gateway enforces it."""
 
     method: str
+    template: str
+    """The path as the document spells it."""
     pattern: re.Pattern[str]
     address: str
     deadline: float
@@ -37,7 +39,7 @@ class Document:
     operations: Sequence[Operation]
 
     def match(self, path: str) -> list[Operation]:
-        """Return the operations of a path; a trailing slash is another path."""
+        """Return the operations of a path, with or without a slash at its end, in the document's order."""
         return [operation for operation in self.operations if operation.pattern.fullmatch(path)]
 
 
@@ -96,6 +98,7 @@ def _operation(
     metric = next(iter(costs), None)
     return Operation(
         method=method.upper(),
+        template=path,
         pattern=_pattern(path),
         address=backend["address"],
         deadline=float(backend.get("deadline", DEFAULT_DEADLINE)),
@@ -106,7 +109,7 @@ def _operation(
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """Turn a path template into a pattern: `{name}` is one segment, `{name=**}` the rest of the path."""
+    """Turn a path template into a pattern, as ESPv2 does: `{name}` is a segment, `{name=**}` the rest; a slash may follow."""
     literal = re.escape(path)
-    rest = re.sub(r"\\\{\w+=\\\*\\\*\\\}", "(?:.+)", literal)
-    return re.compile(re.sub(r"\\\{\w+\\\}", "(?:[^/]+)", rest))
+    rest = re.sub(r"\\\{\w+=\\\*\\\*\\\}", "(?:.*)", literal)
+    return re.compile(re.sub(r"\\\{\w+\\\}", "(?:[^/]+)", rest) + "/?")
