@@ -3,10 +3,10 @@ deadlines of the deployment's own OpenAPI document, Google's header rewriting, G
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from limits import RateLimitItemPerMinute
@@ -25,6 +25,7 @@ _HOP_BY_HOP: Final = frozenset(
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
+        "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
@@ -84,15 +85,24 @@ class LocalGateway:
             if self._settings.page and (request.method, request.path) == ("GET", "/"):
                 await self._show_page(request, reply)
                 return
-            operation = self._find(request)
+            path = _straightened(scope)
+            operation = self._find(request.method, path)
             await self._admit(request, operation)
-            await self._forward(request, reply, operation)
+            body = await request.encoded_body(LARGEST_BODY)
+            url = operation.address + path + (f"?{request.query}" if request.query else "")
+            # Made by hand: the client's own way of making requests adds headers and cookies of its own.
+            outgoing = httpx.Request(request.method, url, headers=_forwarded_headers(scope, request.peer), content=body)
+            await self._forward(outgoing, request, reply, operation.deadline)
         except ClientLeft:
             return
         except Rejection as rejection:
             await reply.json(rejection.code, {"code": rejection.code, "message": rejection.message})
         except RequestTooLarge:
             await reply.json(413, {"code": 413, "message": "Request Entity Too Large"})
+
+    async def close(self) -> None:
+        """Close the connections to the functions."""
+        await self._client.aclose()
 
     async def _show_page(self, request: Request, reply: Reply) -> None:
         """Show the page, which holds a key: not under a name that somebody else may have pointed at this machine."""
@@ -101,15 +111,16 @@ class LocalGateway:
         reply.headers["content-security-policy"] = _PAGE_POLICY
         await reply.whole(200, self._settings.page, "text/html; charset=utf-8")
 
-    def _find(self, request: Request) -> Operation:
-        operations = self._document.match(request.path)
+    def _find(self, method: str, path: str) -> Operation:
+        operations = self._document.match(path)
         if not operations:
             raise Rejection(404, "The current request is not defined by this API.")
         for operation in operations:
-            if operation.method == request.method:
+            if operation.method == method:
                 return operation
+        template = operations[0].template
         raise Rejection(
-            405, f'The current request is matched to the defined url template "{request.path}" but its http method is not allowed'
+            405, f'The current request is matched to the defined url template "{template}" but its http method is not allowed'
         )
 
     async def _admit(self, request: Request, operation: Operation) -> None:
@@ -130,12 +141,9 @@ class LocalGateway:
             if not await self._quotas.hit(limit, str(operation.metric), key):
                 raise Rejection(429, f"RESOURCE_EXHAUSTED:Quota exceeded for quota metric '{operation.metric}'.")
 
-    async def _forward(self, request: Request, reply: Reply, operation: Operation) -> None:
-        body = await request.body(LARGEST_BODY)
-        url = operation.address + request.path + (f"?{request.query}" if request.query else "")
-        outgoing = self._client.build_request(request.method, url, headers=_forwarded_headers(request), content=body)
+    async def _forward(self, outgoing: httpx.Request, request: Request, reply: Reply, deadline: float) -> None:
         try:
-            async with request.cancelled_when_client_leaves(), asyncio.timeout(operation.deadline), self._sent(outgoing) as answer:
+            async with request.cancelled_when_client_leaves(), asyncio.timeout(deadline), self._sent(outgoing) as answer:
                 await self._relay(answer, reply)
         except TimeoutError as error:
             if reply.started:
@@ -171,15 +179,32 @@ class DeadlineCut(Exception):
     """The deadline passed in the middle of an answer: the connection breaks off, as it does at the real gateway."""
 
 
-def _forwarded_headers(request: Request) -> Mapping[str, str]:
+def _straightened(scope: Scope) -> str:
+    """Return the path as it came, escapes kept, without doubled slashes and dot segments: routes are looked up after that."""
+    path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+    kept: list[str] = []
+    meant = ""
+    for segment in path.split("/"):
+        meant = segment.lower().replace("%2e", ".")
+        if meant == "..":
+            kept = kept[:-1]
+        elif meant not in ("", "."):
+            kept.append(segment)
+    is_folder = kept and meant in ("", ".", "..")
+    return "/" + "/".join(kept) + ("/" if is_folder else "")
+
+
+def _forwarded_headers(scope: Scope, peer: str) -> httpx.Headers:
     """Rewrite headers as backend authentication does: the client's `Authorization` moves, Google's own takes its place.
 
     A client's `X-Forwarded-Authorization` is removed only when it also sent `Authorization` (gcp-platform §1.4).
     """
-    headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+    headers = httpx.Headers(scope["headers"], encoding="latin-1")
+    for name in _HOP_BY_HOP.union(option.strip().lower() for option in headers.get("connection", "").split(",")):
+        headers.pop(name, None)
     if authorization := headers.get("authorization"):
         headers["x-forwarded-authorization"] = authorization
     headers["authorization"] = f"Bearer {IDENTITY_TOKEN}"
     forwarded = headers.get("x-forwarded-for")
-    headers["x-forwarded-for"] = f"{forwarded}, {request.peer}" if forwarded else request.peer
+    headers["x-forwarded-for"] = f"{forwarded}, {peer}" if forwarded else peer
     return headers

@@ -156,6 +156,7 @@ async def _serve_gateway(gateway: LocalGateway, port: int, banner: str, supervis
     finally:
         server.should_exit = True
         await serving
+        await gateway.close()
 
 
 async def _until_stopped(supervisor: processes.Supervisor) -> None:
