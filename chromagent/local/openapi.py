@@ -30,6 +30,8 @@ class Operation:
     metric: str | None
     per_minute: int | None
     """Requests a minute of one consumer project, over all operations that share the metric."""
+    cost: int
+    """As how many requests one counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Document:
     """The operations of the document."""
 
     operations: Sequence[Operation]
+    text: str
+    """The document as it was rendered, for who reads it in another way."""
 
     def match(self, path: str) -> list[Operation]:
         """Return the operations of a path, with or without a slash at its end, in the document's order."""
@@ -82,7 +86,7 @@ def parse(text: str) -> Document:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    return Document(operations)
+    return Document(operations, text)
 
 
 def _limits(document: Mapping[str, Any]) -> dict[str, int]:
@@ -105,6 +109,7 @@ def _operation(
         needs_key=bool(operation.get("security", document.get("security", []))),
         metric=metric,
         per_minute=None if metric is None else limits.get(metric),
+        cost=1 if metric is None else int(costs[metric]),
     )
 
 
