@@ -138,7 +138,7 @@ class LocalGateway:
             raise Rejection(400, "INVALID_ARGUMENT:API key not valid. Please pass a valid API key.")
         if operation.per_minute is not None:
             limit = RateLimitItemPerMinute(operation.per_minute)
-            if not await self._quotas.hit(limit, str(operation.metric), key):
+            if not await self._quotas.hit(limit, str(operation.metric), key, cost=operation.cost):
                 raise Rejection(429, f"RESOURCE_EXHAUSTED:Quota exceeded for quota metric '{operation.metric}'.")
 
     async def _forward(self, outgoing: httpx.Request, request: Request, reply: Reply, deadline: float) -> None:

@@ -40,13 +40,20 @@ def variants(functions: tuple[SocketFunction, SocketFunction]) -> dict[str, Vari
             "models_per_minute": CHAT_PER_MINUTE,
             "security": "[]",
         }
-        return openapi.render(openapi.TEMPLATE.read_text(encoding="utf-8"), values | other)
+        return openapi.load(values | other).text
 
+    def twice_as_dear(document: str) -> str:
+        assert "{chat-requests: 1}" in document
+        return document.replace("{chat-requests: 1}", "{chat-requests: 2}")
+
+    needing_keys = document(security="[{api_key: []}]")
     return {
         "plain": Variant(document()),
-        "keyed": Variant(document(security="[{api_key: []}]"), API_KEYS),
+        "keyed": Variant(needing_keys, API_KEYS),
+        "dear": Variant(twice_as_dear(needing_keys), API_KEYS),
         "hurried": Variant(document(chat_deadline=DEADLINE)),
         "buffering": Variant(document(), buffer=True),
+        "hurried and buffering": Variant(document(chat_deadline=DEADLINE), buffer=True),
         "broken": Variant(document(chat_address=f"http://127.0.0.1:{processes.free_port()}")),
     }
 
@@ -108,35 +115,17 @@ def models(functions: tuple[SocketFunction, SocketFunction]) -> SocketFunction:
     return functions[1]
 
 
-def client(address: str) -> httpx.Client:
-    return httpx.Client(base_url=address, timeout=20, trust_env=False, verify=False)  # no TLS here: certificates need not be read
+def one(variant: str) -> Any:
+    """Make a fixture: a client of the gateway in that variant."""
+
+    @pytest.fixture(name=variant.replace(" ", "_"))
+    def client(addresses: dict[str, str]) -> Iterator[httpx.Client]:
+        # There is no TLS here: certificates need not be read.
+        with httpx.Client(base_url=addresses[variant], timeout=20, trust_env=False, verify=False) as client:
+            yield client
+
+    return client
 
 
-@pytest.fixture
-def plain(addresses: dict[str, str]) -> Iterator[httpx.Client]:
-    with client(addresses["plain"]) as one:
-        yield one
-
-
-@pytest.fixture
-def keyed(addresses: dict[str, str]) -> Iterator[httpx.Client]:
-    with client(addresses["keyed"]) as one:
-        yield one
-
-
-@pytest.fixture
-def hurried(addresses: dict[str, str]) -> Iterator[httpx.Client]:
-    with client(addresses["hurried"]) as one:
-        yield one
-
-
-@pytest.fixture
-def buffering(addresses: dict[str, str]) -> Iterator[httpx.Client]:
-    with client(addresses["buffering"]) as one:
-        yield one
-
-
-@pytest.fixture
-def broken(addresses: dict[str, str]) -> Iterator[httpx.Client]:
-    with client(addresses["broken"]) as one:
-        yield one
+plain, keyed, dear, hurried = one("plain"), one("keyed"), one("dear"), one("hurried")
+buffering, hurried_and_buffering, broken = one("buffering"), one("hurried and buffering"), one("broken")

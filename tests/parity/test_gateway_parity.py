@@ -111,7 +111,7 @@ def test_an_unknown_path_gets_googles_404(plain: httpx.Client, target: str) -> N
         ("POST", "/v1/models", "/v1/models"),
         ("POST", "/v1/models/", "/v1/models"),
         ("DELETE", "/v1/models/google/gemini", "/v1/models/{model=**}"),
-        ("OPTIONS", "/health", "/health"),
+        ("DELETE", "/health", "/health"),
         ("GET", "/v1/models/../chat/completions", CHAT),
     ],
 )
@@ -272,6 +272,10 @@ def test_operations_with_one_metric_share_their_quota_and_leave_the_others_alone
     assert keyed.options("/v1/models", headers=key).status_code == 200
 
 
+def test_a_dear_request_counts_as_several(dear: httpx.Client) -> None:
+    assert [dear.post(CHAT, headers={"x-api-key": "key-1"}).status_code for _ in range(2)] == [200, 429]
+
+
 def test_where_no_key_is_needed_nobody_is_counted(plain: httpx.Client) -> None:
     assert [plain.post(CHAT, headers={"x-api-key": "key-4"}).status_code for _ in range(4)] == [200, 200, 200, 200]
 
@@ -304,6 +308,12 @@ def test_the_deadline_before_the_first_byte_is_a_504(hurried: httpx.Client, chat
     answer = hurried.post(CHAT)
     assert (answer.status_code, answer.json()) == (504, {"code": 504, "message": "upstream request timeout"})
     assert chat.client_left.wait(5)
+
+
+def test_a_buffering_gateway_has_nothing_to_cut_and_says_504(hurried_and_buffering: httpx.Client, chat: SocketFunction) -> None:
+    chat.answer = Answer(headers=EVENT_STREAM, pieces=[b"data: 1\n\n", never()])
+    answer = hurried_and_buffering.post(CHAT)
+    assert (answer.status_code, answer.json()) == (504, {"code": 504, "message": "upstream request timeout"})
 
 
 def test_the_deadline_cuts_a_stream_in_the_middle(hurried: httpx.Client, chat: SocketFunction) -> None:

@@ -165,7 +165,8 @@ def _routes(document: Any) -> list[dict[str, Any]]:
 
 def _route(match: Mapping[str, Any], document: Any, operation: Any) -> dict[str, Any]:
     address = _backend(operation)
-    metric = next(iter(operation.get("x-google-quota", {}).get("metricCosts", {})), None)
+    costs = operation.get("x-google-quota", {}).get("metricCosts", {})
+    metric = next(iter(costs), None)
     actions = [
         {"generic_key": {"descriptor_key": "metric", "descriptor_value": metric}},
         {"request_headers": {"header_name": "x-consumer", "descriptor_key": "consumer"}},
@@ -179,7 +180,7 @@ def _route(match: Mapping[str, Any], document: Any, operation: Any) -> dict[str,
             "cluster": address,
             "host_rewrite_literal": urlsplit(address).netloc,
             "timeout": f"{operation['x-google-backend'].get('deadline', 15.0)}s",
-            "rate_limits": [{"actions": actions}] if metric else [],
+            "rate_limits": [{"actions": actions}] * costs.get(metric, 0),
         },
     }
 
