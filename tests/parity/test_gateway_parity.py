@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 
 from chromagent.local.gateway import IDENTITY_TOKEN
+from tests.support import envoy
+from tests.support.envoy import Variant
 from tests.support.socket_function import Answer, SocketFunction
 
 CHAT = "/v1/chat/completions"
@@ -34,6 +37,18 @@ def raw(address: httpx.Client, method: str, target: str, headers: tuple[tuple[st
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def test_every_operation_of_the_document_reaches_its_function(
+    plain: httpx.Client, variants: dict[str, Variant], chat: SocketFunction, models: SocketFunction
+) -> None:
+    operations = envoy.operations(yaml.safe_load(variants["plain"].document))
+    assert len(operations) >= 7
+    for path, method, operation in operations:
+        target = path.replace("{model=**}", "google/gemini")
+        assert plain.request(method.upper(), target).status_code == 200
+        [function] = [one for one in (chat, models) if one.url == operation["x-google-backend"]["address"]]
+        assert ((received := function.last()).method, received.target) == (method.upper(), target)
 
 
 @pytest.mark.parametrize("path", [CHAT, f"{CHAT}/"])

@@ -87,7 +87,7 @@ def running(variants: Mapping[str, Variant], identity_token: str, folder: Path) 
 
 def _bootstrap(variants: Mapping[str, Variant], ports: Mapping[str, int], identity_token: str) -> dict[str, Any]:
     documents = {name: yaml.safe_load(variant.document) for name, variant in variants.items()}
-    addresses = {_backend(operation) for document in documents.values() for *_, operation in _operations(document)}
+    addresses = {_backend(operation) for document in documents.values() for *_, operation in operations(document)}
     listeners = [_listener(ports[name], documents[name], variant, identity_token) for name, variant in variants.items()]
     return {"static_resources": {"listeners": listeners, "clusters": [_cluster(address) for address in sorted(addresses)]}}
 
@@ -150,10 +150,10 @@ def _bucket(per_minute: int) -> dict[str, Any]:
 
 
 def _routes(document: Any) -> list[dict[str, Any]]:
-    operations = sorted(_operations(document), key=lambda one: "**" in one[0])
-    known = {path: None for path, *_ in operations}
+    by_precision = sorted(operations(document), key=lambda one: "**" in one[0])
+    known = {path: None for path, *_ in by_precision}
     allowed = [
-        _route(match | _method(method), document, operation) for path, method, operation in operations for match in _matches(path)
+        _route(match | _method(method), document, operation) for path, method, operation in by_precision for match in _matches(path)
     ]
     refused = [
         {"match": match, "direct_response": _refusal(405, f"{_matched(path)} but its http method is not allowed")}
@@ -204,7 +204,8 @@ def _refusal(status: int, message: str) -> dict[str, Any]:
     return {"status": status, "body": {"inline_string": message}}
 
 
-def _operations(document: Any) -> list[tuple[str, str, Any]]:
+def operations(document: Any) -> list[tuple[str, str, Any]]:
+    """Return path, method in lower case, and operation of each."""
     return [(path, method, operation) for path, methods in document["paths"].items() for method, operation in methods.items()]
 
 

@@ -96,9 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(function, answer)
         else:
             self._start(answer, ("content-length", str(len(answer.body))))
-            self.wfile.write(answer.body)
+            self.wfile.write(b"" if self.command == "HEAD" else answer.body)
 
-    do_POST = do_OPTIONS = do_PUT = do_DELETE = do_GET  # noqa: N815
+    do_HEAD = do_POST = do_OPTIONS = do_PUT = do_DELETE = do_GET  # noqa: N815
 
     def _stream(self, function: SocketFunction, answer: Answer) -> None:
         started = False
