@@ -19,6 +19,8 @@ from tests.support.socket_function import SocketFunction
 
 CHAT_PER_MINUTE = 2
 DEADLINE = 0.5
+PATIENCE = 5.0
+"""Seconds that a client waits who expects the deadline."""
 API_KEYS = ("key-1", "key-2", "key-3", "key-4")
 
 
@@ -115,17 +117,17 @@ def models(functions: tuple[SocketFunction, SocketFunction]) -> SocketFunction:
     return functions[1]
 
 
-def one(variant: str) -> Any:
+def one(variant: str, timeout: float = 20) -> Any:
     """Make a fixture: a client of the gateway in that variant."""
 
     @pytest.fixture(name=variant.replace(" ", "_"))
     def client(addresses: dict[str, str]) -> Iterator[httpx.Client]:
         # There is no TLS here: certificates need not be read.
-        with httpx.Client(base_url=addresses[variant], timeout=20, trust_env=False, verify=False) as client:
+        with httpx.Client(base_url=addresses[variant], timeout=timeout, trust_env=False, verify=False) as client:
             yield client
 
     return client
 
 
-plain, keyed, dear, hurried = one("plain"), one("keyed"), one("dear"), one("hurried")
-buffering, hurried_and_buffering, broken = one("buffering"), one("hurried and buffering"), one("broken")
+plain, keyed, dear, hurried = one("plain"), one("keyed"), one("dear"), one("hurried", PATIENCE)
+buffering, hurried_and_buffering, broken = one("buffering"), one("hurried and buffering", PATIENCE), one("broken")
