@@ -1,29 +1,26 @@
-"""The connection pool. Hides the HTTP engine: changing it is a change of this file (docs/adr, decisions on dependencies).
+"""The one way to the upstreams. Hides which HTTP engine is under it, and how answers are encoded.
 
 Every fault of the transport leaves as a `GatewayError`; a status of the upstream is no fault here.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import NamedTuple
-
-import httpx
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chromagent import __version__
-from chromagent.errors import UpstreamTimeout, UpstreamUnreachable
+from chromagent.errors import UpstreamInvalidResponse
+from chromagent.upstream.content import Decoder, open_decoder
+from chromagent.upstream.engine import Answer, Engine, UpstreamRequest
 
-CONNECT_TIMEOUT = 10.0
-_NAMES = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
+if TYPE_CHECKING:
+    import httpx
 
+__all__ = ["OpenReply", "Reply", "UpstreamClient", "UpstreamRequest"]
 
-class UpstreamRequest(NamedTuple):
-    """One POST. `idle_timeout`: longest silence between two reads, in seconds."""
+LARGEST_REPLY: Final = 64 * 1024 * 1024
+"""Bytes of a complete answer, decoded."""
 
-    url: str
-    headers: Mapping[str, str]
-    content: bytes
-    idle_timeout: float
+_NAMES: Final = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
 
 
 class Reply(NamedTuple):
@@ -43,70 +40,87 @@ class OpenReply(NamedTuple):
 
 
 class UpstreamClient:
-    """One pool for all upstream hosts of this worker, opened with the first request: a pool must not be older than the fork."""
+    """All upstream connections of this worker, opened with the first request: a pool must not be older than the fork."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, transport: "httpx.AsyncBaseTransport | None" = None) -> None:
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._engine: Engine | None = None
 
     async def post(self, request: UpstreamRequest) -> Reply:
-        """Send and read the whole answer. Raises `UpstreamUnreachable` or `UpstreamTimeout`."""
-        with _faults():
-            answer = await self._pool().send(self._build(request))
-            return Reply(answer.status_code, answer.headers, answer.content)
+        """Send and read the whole answer. Raises `UpstreamUnreachable`, `UpstreamTimeout` or `UpstreamInvalidResponse`."""
+        async with self.stream(request) as reply:
+            pieces: list[bytes] = []
+            size = 0
+            async for piece in reply.reads:
+                size += len(piece)
+                if size > LARGEST_REPLY:
+                    raise UpstreamInvalidResponse("The model provider's answer is too large.")
+                pieces.append(piece)
+            return Reply(reply.status, reply.headers, b"".join(pieces))
 
-    @asynccontextmanager
-    async def stream(self, request: UpstreamRequest) -> AsyncGenerator[OpenReply]:
-        """Send and read as it comes; leaving the context closes the connection. Raises the same, also while reading."""
-        with _faults():
-            answer = await self._pool().send(self._build(request), stream=True)
-        try:
-            yield OpenReply(answer.status_code, answer.headers, _read(answer))
-        finally:
-            # A cancelled request must not leave the connection half read: closing is shielded and quick, it only drops the socket.
-            await asyncio.shield(answer.aclose())
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-
-    def _pool(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                transport=self._transport,
-                headers=_NAMES,
-                follow_redirects=False,
-                trust_env=False,  # a .netrc must not replace our credentials
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60),
-            )
-        return self._client
-
-    def _build(self, request: UpstreamRequest) -> httpx.Request:
-        timeout = httpx.Timeout(request.idle_timeout, connect=min(CONNECT_TIMEOUT, request.idle_timeout))
-        return self._pool().build_request(
-            "POST", request.url, headers=dict(request.headers), content=request.content, timeout=timeout
+    def stream(self, request: UpstreamRequest) -> "_Exchange":
+        """Send and read as it comes, in a context; leaving it lets go of the connection. Raises the same, also while reading."""
+        if self._engine is None:
+            self._engine = _open_engine(self._transport)
+        return _Exchange(
+            self._engine, request._replace(headers=_NAMES | {name.lower(): text for name, text in request.headers.items()})
         )
 
-
-async def _read(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Give the body as it arrives, decoded only where the upstream compressed against our wish."""
-    reads = answer.aiter_bytes() if "content-encoding" in answer.headers else answer.aiter_raw()
-    with _faults():
-        async for piece in reads:
-            yield piece
+    async def close(self) -> None:
+        """Drop the connections without work. Running requests go on and keep none."""
+        if self._engine is not None:
+            await self._engine.close()
 
 
-class _faults:  # noqa: N801 - reads as a statement: with _faults():
-    """Turn the engine's exceptions into ours, at this one border."""
+def _open_engine(transport: "httpx.AsyncBaseTransport | None") -> Engine:
+    if transport is None:
+        from chromagent.upstream.pool import ConnectionPool  # noqa: PLC0415
 
-    def __enter__(self) -> None: ...
+        return ConnectionPool()
+    from chromagent.upstream.over_httpx import HttpxEngine  # noqa: PLC0415 - httpx costs a cold start more than the engine itself
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, httpx.ConnectTimeout):
-            raise UpstreamUnreachable from error
-        if isinstance(error, httpx.TimeoutException):
-            raise UpstreamTimeout from error
-        if isinstance(error, httpx.HTTPError | httpx.StreamError):
-            raise UpstreamUnreachable from error
+    return HttpxEngine(transport)
+
+
+class _Exchange:
+    """A request and its answer, as a context."""
+
+    def __init__(self, engine: Engine, request: UpstreamRequest) -> None:
+        self._engine = engine
+        self._request = request
+        self._answer: Answer | None = None
+
+    async def __aenter__(self) -> OpenReply:
+        self._answer = answer = await self._engine.send(self._request)
+        try:
+            decoder = open_decoder(answer.headers)
+        except UpstreamInvalidResponse:
+            await answer.close()
+            raise
+        return OpenReply(answer.status, answer.headers, _Reads(answer) if decoder is None else _decode(answer, decoder))
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._answer is not None:
+            await self._answer.close()
+
+
+class _Reads:
+    """The body as it arrives."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if piece := await self._answer.read():
+            return piece
+        raise StopAsyncIteration
+
+
+async def _decode(answer: Answer, decoder: Decoder) -> AsyncIterator[bytes]:
+    while piece := await answer.read():
+        if content := decoder.feed(piece):
+            yield content
+    decoder.finish()
