@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
             raise
 
     async def _ask(self, head: bytes, content: bytes) -> None:
-        if self._closed or self._transport is None:
+        if self._closed or self._transport is None or self._transport.is_closing():
             raise UpstreamUnreachable
         self._transport.writelines([head, content])
         while not self._head_came:
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         if not (self._running and self._whole and self._lasting and self._transport is not None and not self._closed):
             self.drop()
             return False
-        if self._transport.get_write_buffer_size():  # answered before it was asked to the end: the rest would be the next request
+        if self._transport.get_write_buffer_size():  # answered early: the next request would wait behind the rest of this one
             self.drop()
             return False
         self._running = False
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take one read of the socket."""
         if not self._running:  # nobody asked, so whatever it says, it must not be taken for the next answer
-            self._end(None)
+            self._end()
             return
         self.answered = True
         self._framing += len(data)
@@ -201,20 +201,20 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Take the end of input as the end of the connection: there is nothing to say to who says nothing more."""
-        self._end(None)
+        """Take an orderly end: of the connection, as nothing more will be asked on it, and of a body that has no other end."""
+        if self._head_came and not self.headers.keys() & {"content-length", "transfer-encoding"}:
+            self._whole = True
+        self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the connection."""
-        self._end(exc)
+        """Take the end of the connection. One that is not orderly (a reset, TLS cut short) may have lost something."""
+        del exc
+        self._end()
         self._transport = None
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self) -> None:
         if self._closed:
             return
-        ends_the_body = self._head_came and error is None and not self.headers.keys() & {"content-length", "transfer-encoding"}
-        if self._running and ends_the_body:
-            self._whole = True
         self._fail(UpstreamUnreachable())
         if not self._running:
             self._lost(self)

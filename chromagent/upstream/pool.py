@@ -197,7 +197,7 @@ def _head(target: Target, request: UpstreamRequest) -> bytes:
 
 
 async def _open(origin: Origin) -> socket.socket:
-    """Connect to the first address of a host that answers. Families take turns, so that one without a route costs little (RFC 8305)."""
+    """Connect to the first address of a host that answers. Families take turns: one without a route costs little (RFC 8305)."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     addresses = _in_turn([(family, address) for family, _, _, _, address in found])

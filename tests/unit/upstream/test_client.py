@@ -1,10 +1,15 @@
 import asyncio
+import gzip
+import subprocess
+import sys
 
 import httpx
 import pytest
+import respx
 
-from chromagent.errors import UpstreamTimeout, UpstreamUnreachable
+from chromagent.errors import UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
+from tests.support.processes import ROOT
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
 pytestmark = pytest.mark.anyio
@@ -84,8 +89,94 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_an_answer_compressed_against_our_wish_is_still_read() -> None:
-    import gzip
-
     upstream = ScriptedUpstream(Scripted(200, [gzip.compress(b"data: x\n\n")], {"content-encoding": "gzip"}))
     async with UpstreamClient(upstream).stream(REQUEST) as reply:
         assert b"".join([read async for read in reply.reads]) == b"data: x\n\n"
+
+
+def cut(content: bytes, size: int) -> list[bytes]:
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", " x-gzip"])
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [gzip.compress(b"hello, world")],
+        cut(gzip.compress(b"hello, world"), 1),
+        [gzip.compress(b"hello, ") + gzip.compress(b"world")],
+        cut(gzip.compress(b"hello, ") + gzip.compress(b"world"), 9),
+    ],
+)
+async def test_gzip_is_read_however_it_is_cut(reads: list[bytes], coding: str) -> None:
+    upstream = ScriptedUpstream(Scripted(200, reads, {"content-encoding": coding}))
+    assert (await UpstreamClient(upstream).post(REQUEST)).content == b"hello, world"
+
+
+@pytest.mark.parametrize(
+    ("coding", "content", "expected"),
+    [("identity", b"{}", b"{}"), ("", b"{}", b"{}"), ("gzip", b"", b"")],
+)
+async def test_what_is_not_compressed_stays_as_it_is(coding: str, content: bytes, expected: bytes) -> None:
+    upstream = ScriptedUpstream(Scripted(200, [content], {"content-encoding": coding}))
+    assert (await UpstreamClient(upstream).post(REQUEST)).content == expected
+
+
+@pytest.mark.parametrize(
+    ("coding", "content"),
+    [
+        ("br", b"{}"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+        ("gzip", b"{}"),
+        ("gzip", gzip.compress(b"{}")[:-3]),
+        ("gzip", gzip.compress(b"{}") + b"more"),
+        ("gzip", gzip.compress(b"{}")[:-8] + b"\0" * 8),
+    ],
+)
+async def test_what_cannot_be_decoded_is_an_invalid_answer_and_closed(coding: str, content: bytes) -> None:
+    upstream = ScriptedUpstream(Scripted(200, [content], {"content-encoding": coding}))
+    with pytest.raises(UpstreamInvalidResponse):
+        await UpstreamClient(upstream).post(REQUEST)
+    assert upstream.closed == 1
+
+
+async def test_a_small_answer_that_unfolds_without_measure_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chromagent.upstream.content.LARGEST_PIECE", 1_000_000)
+    upstream = ScriptedUpstream(Scripted(200, [gzip.compress(bytes(50_000_000))], {"content-encoding": "gzip"}))
+    with pytest.raises(UpstreamInvalidResponse):
+        await UpstreamClient(upstream).post(REQUEST)
+
+
+async def test_pieces_that_unfold_to_too_much_together_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chromagent.upstream.client.LARGEST_REPLY", 1_000_000)
+    upstream = ScriptedUpstream(Scripted(200, cut(gzip.compress(bytes(5_000_000)), 100), {"content-encoding": "gzip"}))
+    with pytest.raises(UpstreamInvalidResponse):
+        await UpstreamClient(upstream).post(REQUEST)
+
+
+async def test_a_header_given_in_another_case_replaces_ours() -> None:
+    upstream = ScriptedUpstream(json_answer({}))
+    await UpstreamClient(upstream).post(REQUEST._replace(headers={"User-Agent": "mine"}))
+    assert upstream.sent[0].headers["user-agent"] == "mine"
+
+
+async def test_any_httpx_transport_serves() -> None:
+    with respx.mock(assert_all_called=True) as mock:
+        mock.post("https://upstream.test/v1/x").respond(200, json={"ok": True})
+        assert (await UpstreamClient(httpx.AsyncHTTPTransport()).post(REQUEST)).content == b'{"ok":true}'
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=request.content))
+    assert (await UpstreamClient(transport).post(REQUEST)).content == b'{"a":1}'
+
+
+def test_a_worker_that_asks_an_upstream_imports_no_httpx() -> None:
+    script = """
+import asyncio, sys
+from chromagent.errors import UpstreamUnreachable
+from chromagent.upstream.client import UpstreamClient, UpstreamRequest
+try:
+    asyncio.run(UpstreamClient().post(UpstreamRequest("https://127.0.0.1:9/", {}, b"", 1.0)))
+except UpstreamUnreachable:
+    print("httpx" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "False\n"
