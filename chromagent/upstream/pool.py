@@ -6,7 +6,6 @@ letting the aged ones go are each a step of constant cost.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from chromagent.errors import Misconfigured, UpstreamUnreachable
 from chromagent.upstream.engine import UpstreamRequest
 from chromagent.upstream.http1 import Connection
+from chromagent.upstream.tls import open_trust
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for name, TCP and TLS together."""
@@ -78,8 +78,7 @@ class Exchange:
 class ConnectionPool:
     """An engine (see `engine.Engine`) of one event loop."""
 
-    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
-        self._trust = trust
+    def __init__(self) -> None:
         self._kept: dict[Origin, dict[Connection, None]] = {}
         self._most_kept = MOST_KEPT
 
@@ -141,7 +140,7 @@ class ConnectionPool:
             async with asyncio.timeout(patience):
                 sock = await _open(origin)
                 try:
-                    trust = self._open_trust() if origin.secure else None
+                    trust = open_trust() if origin.secure else None
                     name = origin.host if origin.secure else None
                     await loop.create_connection(lambda: connection, sock=sock, ssl=trust, server_hostname=name)
                 except BaseException:
@@ -154,20 +153,6 @@ class ConnectionPool:
             connection.drop()
             raise
         return connection
-
-    def _open_trust(self) -> ssl.SSLContext:
-        if self._trust is None:
-            self._trust = open_trust()
-        return self._trust
-
-
-def open_trust() -> ssl.SSLContext:
-    """Trust what certifi does, as httpx does: the same certificates on every machine, whatever its image carries."""
-    import certifi  # noqa: PLC0415 - not for upstreams of one's own machine
-
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 @lru_cache(maxsize=512)

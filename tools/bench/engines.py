@@ -1,8 +1,8 @@
 """What an HTTP engine costs under the upstream client: CPU a request and an event, memory an open stream, import.
 
 `uv run --with httpx-aiohttp python tools/bench/engines.py`. Each candidate is a process of its own; they take turns, so that a
-noisy moment of the machine hits all. Figures are CPU time of the client's process, median (least-most), and ratios to our own engine.
-The upstream is a bare protocol on loopback. Without httpx-aiohttp its candidates are left out.
+noisy moment of the machine hits all. Figures are CPU time of the client's process: median (least-most), and ratios to our own
+engine. The upstream is a bare protocol on loopback. Without httpx-aiohttp its candidates are left out.
 """
 
 # ruff: noqa: PLC0415 - each candidate imports what it measures, and nothing of the others
@@ -97,7 +97,7 @@ Stream = Callable[[str], Any]
 def own() -> Stream:
     """Our pool under the upstream client, as deployed. Others open what they trust at once, so it counts here too."""
     from chromagent.upstream.client import UpstreamClient, UpstreamRequest
-    from chromagent.upstream.pool import open_trust
+    from chromagent.upstream.tls import open_trust
 
     client = UpstreamClient()
     open_trust()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import trustme
 from chromagent.errors import GatewayError, UpstreamUnreachable
 from chromagent.upstream import pool
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
+from chromagent.upstream.tls import open_trust
 from tests.support.raw_upstream import (
     CHUNKED,
     LAST_CHUNK,
@@ -47,11 +49,14 @@ def server_trust(certificate: trustme.LeafCert) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def trusting(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def trusting(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Our engine trusts the authority of these tests only."""
     bundle = tmp_path_factory.mktemp("trust") / "ca.pem"
     authority.cert_pem.write_to_path(bundle)
     monkeypatch.setattr("certifi.where", lambda: str(bundle))
+    open_trust.cache_clear()
+    yield
+    open_trust.cache_clear()
 
 
 def secure(upstream: RawUpstream, host: str = "localhost") -> UpstreamRequest:
