@@ -2,6 +2,7 @@ import asyncio
 import gzip
 import subprocess
 import sys
+from functools import partial
 
 import httpx
 import pytest
@@ -13,6 +14,8 @@ from tests.support.processes import ROOT
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
 pytestmark = pytest.mark.anyio
+
+packed = partial(gzip.compress, mtime=0)
 
 REQUEST = UpstreamRequest("https://upstream.test/v1/x?alt=sse", {"authorization": "Bearer t"}, b'{"a":1}', 30.0)
 
@@ -89,7 +92,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_an_answer_compressed_against_our_wish_is_still_read() -> None:
-    upstream = ScriptedUpstream(Scripted(200, [gzip.compress(b"data: x\n\n")], {"content-encoding": "gzip"}))
+    upstream = ScriptedUpstream(Scripted(200, [packed(b"data: x\n\n")], {"content-encoding": "gzip"}))
     async with UpstreamClient(upstream).stream(REQUEST) as reply:
         assert b"".join([read async for read in reply.reads]) == b"data: x\n\n"
 
@@ -102,10 +105,10 @@ def cut(content: bytes, size: int) -> list[bytes]:
 @pytest.mark.parametrize(
     "reads",
     [
-        [gzip.compress(b"hello, world")],
-        cut(gzip.compress(b"hello, world"), 1),
-        [gzip.compress(b"hello, ") + gzip.compress(b"world")],
-        cut(gzip.compress(b"hello, ") + gzip.compress(b"world"), 9),
+        [packed(b"hello, world")],
+        cut(packed(b"hello, world"), 1),
+        [packed(b"hello, ") + packed(b"world")],
+        cut(packed(b"hello, ") + packed(b"world"), 9),
     ],
 )
 async def test_gzip_is_read_however_it_is_cut(reads: list[bytes], coding: str) -> None:
@@ -126,11 +129,11 @@ async def test_what_is_not_compressed_stays_as_it_is(coding: str, content: bytes
     ("coding", "content"),
     [
         ("br", b"{}"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+        ("gzip, gzip", packed(packed(b"{}"))),
         ("gzip", b"{}"),
-        ("gzip", gzip.compress(b"{}")[:-3]),
-        ("gzip", gzip.compress(b"{}") + b"more"),
-        ("gzip", gzip.compress(b"{}")[:-8] + b"\0" * 8),
+        ("gzip", packed(b"{}")[:-3]),
+        ("gzip", packed(b"{}") + b"more"),
+        ("gzip", packed(b"{}")[:-8] + b"\0" * 8),
     ],
 )
 async def test_what_cannot_be_decoded_is_an_invalid_answer_and_closed(coding: str, content: bytes) -> None:
@@ -142,14 +145,14 @@ async def test_what_cannot_be_decoded_is_an_invalid_answer_and_closed(coding: st
 
 async def test_a_small_answer_that_unfolds_without_measure_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chromagent.upstream.content.LARGEST_PIECE", 1_000_000)
-    upstream = ScriptedUpstream(Scripted(200, [gzip.compress(bytes(50_000_000))], {"content-encoding": "gzip"}))
+    upstream = ScriptedUpstream(Scripted(200, [packed(bytes(50_000_000))], {"content-encoding": "gzip"}))
     with pytest.raises(UpstreamInvalidResponse):
         await UpstreamClient(upstream).post(REQUEST)
 
 
 async def test_pieces_that_unfold_to_too_much_together_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chromagent.upstream.client.LARGEST_REPLY", 1_000_000)
-    upstream = ScriptedUpstream(Scripted(200, cut(gzip.compress(bytes(5_000_000)), 100), {"content-encoding": "gzip"}))
+    upstream = ScriptedUpstream(Scripted(200, cut(packed(bytes(5_000_000)), 100), {"content-encoding": "gzip"}))
     with pytest.raises(UpstreamInvalidResponse):
         await UpstreamClient(upstream).post(REQUEST)
 
