@@ -5,9 +5,8 @@ imports this in a master process and forks.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
-
-import httpx
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from chromagent import config, telemetry
 from chromagent.catalog import Family
@@ -32,9 +31,13 @@ from chromagent.providers.vertex import MediaFetcher
 from chromagent.upstream import metadata_server
 from chromagent.upstream.client import UpstreamClient
 from chromagent.upstream.credentials import ApiKey, GoogleCredentials, NoCredentials, UpstreamCredentials
-from chromagent.upstream.remote_files import FetchRules, RemoteFiles
 from chromagent.upstream.secret_manager import SecretManager
 from chromagent.upstream.secrets import KeptSecrets, ReferencedSecrets, SecretSource
+
+if TYPE_CHECKING:
+    import httpx
+
+    from chromagent.upstream.remote_files import RemoteFile, RemoteFiles
 
 _FAMILIES: dict[str, Family] = {"vertex-gemini": "gemini", "vertex-anthropic": "claude"}
 
@@ -52,7 +55,9 @@ def open_app() -> App:
     return build_app(config.load(registry.OPTIONS), listens=True)
 
 
-def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, files: RemoteFiles | None = None) -> Face:
+def create_app(
+    settings: Settings, *, transport: "httpx.AsyncBaseTransport | None" = None, files: "RemoteFiles | None" = None
+) -> Face:
     """Build the application that answers every route, over another transport and another way to files if given (tests)."""
     return build_app(settings, transport=transport, files=files).chat
 
@@ -60,8 +65,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 def build_app(
     settings: Settings,
     *,
-    transport: httpx.AsyncBaseTransport | None = None,
-    files: RemoteFiles | None = None,
+    transport: "httpx.AsyncBaseTransport | None" = None,
+    files: "RemoteFiles | None" = None,
     listens: bool = False,
 ) -> App:
     """Build both applications over the same parts. `listens`: this process is the worker, and SIGTERM is the app's to notice."""
@@ -70,7 +75,7 @@ def build_app(
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
     identities = _Identities(KeptSecrets(secrets))
     providers = _build_providers(
-        settings, identities, UpstreamClient(transport), (files or RemoteFiles(_fetch_rules(settings))).fetch
+        settings, identities, UpstreamClient(transport), files.fetch if files else _fetcher(settings)
     )
     router = _build_router(settings)
     drain = Drain()
@@ -166,9 +171,21 @@ def _limit_rules(settings: Settings) -> LimitRules:
     return LimitRules(limits.per_ip, limits.per_key, limits.tokens_per_key, limits.storage, limits.when_away == "open", weights)
 
 
-def _fetch_rules(settings: Settings) -> FetchRules:
+def _fetcher(settings: Settings) -> MediaFetcher:
+    """Few requests fetch files, and what fetches them is httpx: it is imported with the first one."""
     rules = settings.remote_media
-    return FetchRules(rules.enabled, frozenset(host.lower() for host in rules.hosts), rules.max_bytes, rules.timeout)
+
+    @cache
+    def opened() -> "RemoteFiles":
+        from chromagent.upstream.remote_files import FetchRules, RemoteFiles  # noqa: PLC0415
+
+        hosts = frozenset(host.lower() for host in rules.hosts)
+        return RemoteFiles(FetchRules(rules.enabled, hosts, rules.max_bytes, rules.timeout))
+
+    async def fetch(urls: Mapping[str, str]) -> "Mapping[str, RemoteFile]":
+        return await opened().fetch(urls)
+
+    return fetch
 
 
 def _trace_project(settings: Settings) -> str | None:

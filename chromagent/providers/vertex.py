@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chromagent import codec
 from chromagent.errors import Misconfigured
@@ -12,13 +12,15 @@ from chromagent.providers.protocol import Ask, Backend, Format, Report
 from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
-from chromagent.upstream.remote_files import RemoteFile
+
+if TYPE_CHECKING:
+    from chromagent.upstream.remote_files import RemoteFile
 
 REPAIR_MEMORY: Final = 3600.0
 """Seconds for which a model at a location is remembered to refuse something."""
 MEMORY_SIZE: Final = 20_000
 
-MediaFetcher = Callable[[Mapping[str, str]], Awaitable[Mapping[str, RemoteFile]]]
+MediaFetcher: TypeAlias = "Callable[[Mapping[str, str]], Awaitable[Mapping[str, RemoteFile]]]"
 """URLs with their places in the request → files."""
 
 
