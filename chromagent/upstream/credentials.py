@@ -8,9 +8,10 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final, Protocol, cast
+from urllib.parse import urlsplit, urlunsplit
 
-import httpx
 from google.auth import exceptions, transport
 from google.auth.credentials import Credentials
 
@@ -18,6 +19,7 @@ from chromagent import telemetry
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
 from chromagent.upstream.metadata_server import MetadataIdentity
 from chromagent.upstream.secrets import KeptSecrets, SecretUnavailableError
+from chromagent.upstream.tls import open_trust
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 RENEW_AHEAD: Final = 300.0
@@ -97,7 +99,7 @@ class GoogleCredentials:
         self._reference = reference
         self._metadata_host = metadata_host
         """Where the environment's own identity is known to end; None leaves the search to google-auth."""
-        self._request = _HttpxRequest()
+        self._request = _Request()
         self._document: bytes | None = None
         self._credentials: Credentials | MetadataIdentity | None = None
         self._project: str | None = None
@@ -208,11 +210,8 @@ def _retrieve(renewal: "asyncio.Task[None]") -> None:
         telemetry.write_warning("no token for the model provider could be fetched", {"reason": type(error).__name__})
 
 
-class _HttpxRequest(transport.Request):
-    """google-auth's transport over httpx: its own one would import `requests`, which nothing else here needs."""
-
-    def __init__(self) -> None:
-        self._client: httpx.Client | None = None
+class _Request(transport.Request):
+    """google-auth's transport over the standard library: its own one would import `requests`, which nothing else here needs."""
 
     def __call__(
         self,
@@ -222,35 +221,44 @@ class _HttpxRequest(transport.Request):
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         **kwargs: object,
-    ) -> "_HttpxResponse":
+    ) -> "_Response":
         """Send one request of the token life cycle."""
         del kwargs
-        if self._client is None:
-            self._client = httpx.Client(trust_env=False)
+        parts = urlsplit(url)
+        connection = _connection(parts.scheme, parts.netloc, timeout or 10.0)
         try:
-            answer = self._client.request(method, url, content=body, headers=headers, timeout=timeout or 10.0)
-        except httpx.HTTPError as error:
+            connection.request(method, urlunsplit(("", "", parts.path or "/", parts.query, "")), body, dict(headers or {}))
+            return _Response(connection.getresponse())
+        except (OSError, HTTPException) as error:
             raise exceptions.TransportError(str(error)) from error
-        return _HttpxResponse(answer)
+        finally:
+            connection.close()
 
 
-class _HttpxResponse(transport.Response):
+def _connection(scheme: str, host: str, patience: float) -> HTTPConnection:
+    if scheme == "https":
+        return HTTPSConnection(host, timeout=patience, context=open_trust())
+    return HTTPConnection(host, timeout=patience)
+
+
+class _Response(transport.Response):
     """The three things that google-auth reads of an answer."""
 
-    def __init__(self, answer: httpx.Response) -> None:
+    def __init__(self, answer: HTTPResponse) -> None:
         self._answer = answer
+        self._content = answer.read()
 
     @property
     def status(self) -> int:
         """HTTP status."""
-        return self._answer.status_code
+        return self._answer.status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Header fields."""
-        return self._answer.headers
+        """Header fields, by names in any case."""
+        return cast("Mapping[str, str]", self._answer.headers)
 
     @property
     def data(self) -> bytes:
         """The whole body."""
-        return self._answer.content
+        return self._content

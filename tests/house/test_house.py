@@ -31,6 +31,7 @@ def test_a_cold_start_imports_nothing_that_it_does_not_need() -> None:
     loaded = set(result.stdout.split())
     unwanted = {
         "openai",
+        "httpx",
         "grpc",
         "google.cloud.secretmanager",
         "aiohttp",
