@@ -188,7 +188,6 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
-            self._lasting = False
             fault = UpstreamInvalidResponse()
             fault.__cause__ = error
             self._fail(fault)

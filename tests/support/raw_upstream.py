@@ -74,13 +74,17 @@ class RawUpstream:
     running: dict[Any, asyncio.StreamWriter] = field(default_factory=dict[Any, asyncio.StreamWriter])
     """Connections that the clients have not closed, by the tasks that serve them."""
 
-    @property
-    def open(self) -> int:
-        return len(self.running)
+    async def open_becomes(self, count: int) -> bool:
+        """Wait until no more than so many connections are open; say whether that came to pass, and exactly so."""
+        while len(self.running) > count:
+            done, _ = await asyncio.wait(list(self.running), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                return False
+        return len(self.running) == count
 
     async def all_closed(self) -> bool:
         """Wait until the clients have closed all connections; say whether that came to pass."""
-        return not self.running or not (await asyncio.wait(list(self.running), timeout=3))[1]
+        return await self.open_becomes(0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

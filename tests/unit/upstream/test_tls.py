@@ -106,9 +106,15 @@ async def test_an_authority_of_somebodys_own_is_not_trusted(authority: trustme.C
 
 
 async def test_an_upstream_that_speaks_no_tls_is_unreachable() -> None:
-    async with serving([document(b"one")], host="localhost") as upstream:
-        with pytest.raises(UpstreamUnreachable):
-            await UpstreamClient().post(secure(upstream))
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(document(b"TLS?", "400 Bad Request"))
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    with pytest.raises(UpstreamUnreachable):
+        await UpstreamClient().post(UpstreamRequest(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"", 5.0))
+    server.close()
 
 
 @pytest.mark.parametrize("cancel", [False, True])
