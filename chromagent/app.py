@@ -74,9 +74,7 @@ def build_app(
     secrets = ReferencedSecrets(config.environment(), SecretManager())
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
     identities = _Identities(KeptSecrets(secrets))
-    providers = _build_providers(
-        settings, identities, UpstreamClient(transport), files.fetch if files else _fetcher(settings)
-    )
+    providers = _build_providers(settings, identities, UpstreamClient(transport), files.fetch if files else _fetcher(settings))
     router = _build_router(settings)
     drain = Drain()
     door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
