@@ -51,14 +51,14 @@ def split(names: Iterable[str], allowed: Iterable[str]) -> tuple[set[str], list[
     """Return those to send, under their newest names, and those that Vertex AI would refuse."""
     known = _ALLOWED.union(allowed)
     sent: set[str] = set()
-    refused: list[str] = []
+    refused: dict[str, None] = {}
     for name in names:
         newest = _RENAMED.get(name, name)
         if newest in known:
             sent.add(newest)
-        elif name not in refused:
-            refused.append(name)
-    return sent, refused
+        else:
+            refused[name] = None
+    return sent, list(refused)
 
 
 def of_context(management: JsonObject) -> str:

@@ -4,6 +4,7 @@ Source: wire-anthropic §2.5.1 and §2.7.2. A schema that cannot be expressed na
 """
 
 import re
+from graphlib import CycleError, TopologicalSorter
 from typing import Final, NamedTuple, cast
 
 from chromagent import codec
@@ -14,6 +15,8 @@ from chromagent.translators.lenient import as_list, as_object, member
 
 DEEPEST: Final = 64
 MOST_NODES: Final = 20_000
+MOST_MEMBERS: Final = 500
+"""Schemas in one `allOf`: each is united with all before it."""
 _FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _NOTED: Final = frozenset(
     {
@@ -64,7 +67,10 @@ def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
         root = {**{key: root[key] for key in ("$defs",) if key in root}, **target}
     root = {key: value for key, value in root.items() if key not in ("$schema", "$id")}
     for _ in range(DEEPEST):  # what must hold together may hold parts that must hold together
-        for branch in as_list(root.pop("allOf", None)):
+        branches = as_list(root.pop("allOf", None))
+        if len(branches) > MOST_MEMBERS:
+            raise InvalidRequest(f"The schema in '{place}' is too large.", param=str(place), code="invalid_value")
+        for branch in branches:
             root = _unite(root, _target(root, as_object(branch)))
     root.pop("allOf", None)
     alternatives = [as_object(branch) for key in ("anyOf", "oneOf") for branch in as_list(root.pop(key, None))]
@@ -96,15 +102,20 @@ def _unite(one: JsonObject, other: JsonObject) -> JsonObject:
 
 
 def _unite_alternatives(root: JsonObject, alternatives: list[JsonObject]) -> JsonObject:
-    properties = member(root, "properties")
+    properties = dict(member(root, "properties"))
     for branch in alternatives:
-        properties = {**member(branch, "properties"), **properties}
-    common = [
-        name for name in as_list(alternatives[0].get("required")) if all(name in as_list(b.get("required")) for b in alternatives)
-    ]
-    required = list(dict.fromkeys([*as_list(root.get("required")), *common]))
+        for name, schema in member(branch, "properties").items():
+            properties.setdefault(name, schema)
+    common = set[str].intersection(*(_names(branch) for branch in alternatives))
+    listed = [name for name in as_list(alternatives[0].get("required")) if isinstance(name, str) and name in common]
+    required = list(dict.fromkeys([*as_list(root.get("required")), *listed]))
     united = {key: value for key, value in root.items() if key != "required"} | {"properties": _in_order(properties, alternatives)}
     return {**united, "required": required} if required else united
+
+
+def _names(schema: JsonObject) -> set[str]:
+    """Return the names of the required properties."""
+    return {name for name in as_list(schema.get("required")) if isinstance(name, str)}
 
 
 def _in_order(properties: JsonObject, alternatives: list[JsonObject]) -> JsonObject:
@@ -181,16 +192,14 @@ class _Rewriter:
         return '"$ref":' in codec.encode_text(schema)
 
     def _refuse_recursion(self, definitions: JsonObject) -> None:
-        """Structured outputs know no recursion: peel off what refers to nothing left, until nothing is left or nothing goes."""
-        open_names = {
+        """Structured outputs know no recursion."""
+        references = {
             name: set(re.findall(r'"\$ref":"#/\$defs/([^"]+)"', codec.encode_text(schema))) for name, schema in definitions.items()
         }
-        while open_names:
-            done = [name for name, targets in open_names.items() if not targets & open_names.keys()]
-            if not done:
-                raise NotExpressibleError
-            for name in done:
-                del open_names[name]
+        try:
+            TopologicalSorter({name: targets & references.keys() for name, targets in references.items()}).prepare()
+        except CycleError as error:
+            raise NotExpressibleError from error
 
     def _rewrite(self, schema: JsonValue, depth: int) -> JsonObject:
         self._nodes += 1
@@ -232,6 +241,8 @@ class _Rewriter:
             return {**members[0], **rest}
         if any("$ref" in one or one.get("type", "object") != "object" for one in members):
             raise NotExpressibleError
+        if len(members) > MOST_MEMBERS:
+            raise NotExpressibleError
         for one in members:
             rest = _unite(rest, one)
         return rest
@@ -268,5 +279,5 @@ class _Rewriter:
             raise NotExpressibleError
         rewritten.setdefault("type", "object")
         rewritten["additionalProperties"] = False
-        required = as_list(rewritten.get("required"))
+        required = _names(rewritten)
         self._optional += sum(name not in required for name in as_object(rewritten.get("properties")))

@@ -81,6 +81,10 @@ class ConversationReader:
         self._ids = IdMap()
         self._turns: list[Turn] = []
         self._asking: Turn | None = None
+        self._asking_at = 0
+        """Where the asking turn stands among all turns."""
+        self._answered: set[str] = set()
+        """Ids of calls that have their result."""
         self._nobody_spoke = True
 
     def read(self) -> Conversation:
@@ -90,9 +94,9 @@ class ConversationReader:
         system = [block for item in items[:first] for block in self._texts(item)]
         self._nobody_spoke = first == len(items)
         items = items[first:]
-        for position, item in enumerate(items):
+        for item, following in zip(items, _next_speakers(items), strict=True):
             if item.role == "system":
-                self._read_system(items, position)
+                self._read_system(item, following)
             elif item.role == "user":
                 self._add_user(self._user_blocks(item), item.index)
             elif item.role == "assistant":
@@ -135,19 +139,21 @@ class ConversationReader:
         if blocks:
             self._turn("user", index).blocks += blocks
 
-    def _read_system(self, items: Sequence[_Item], position: int) -> None:
-        """A system message within the conversation stays where it is: hoisting it would rewrite the beginning of the prompt."""
-        blocks = self._texts(items[position])
+    def _read_system(self, item: _Item, following: str) -> None:
+        """A system message within the conversation stays where it is: hoisting it would rewrite the beginning of the prompt.
+
+        `following` is the role of the next message that is none of the system; empty at the end.
+        """
+        blocks = self._texts(item)
         if not blocks:
             return
-        others = [item for item in items[position + 1 :] if item.role != "system"]
         ends_turn = bool(self._turns) and self._turns[-1].role in ("user", "system")
-        if self._system_messages and ends_turn and (not others or others[0].role == "assistant"):
-            self._turn("system", items[position].index).blocks += blocks
+        if self._system_messages and ends_turn and following in ("", "assistant"):
+            self._turn("system", item.index).blocks += blocks
             return
         for block in blocks:
             block["text"] = f"{constants.SYSTEM_OPEN}{block.get('text', '')}{constants.SYSTEM_CLOSE}"
-        self._add_user(blocks, items[position].index)
+        self._add_user(blocks, item.index)
 
     def _texts(self, item: _Item) -> list[Block]:
         here = item.place.at("content")
@@ -202,7 +208,7 @@ class ConversationReader:
         for name, identifiers in legacy.items():
             turn.legacy.setdefault(name, []).extend(identifiers)
         turn.remembered = remembered or turn.remembered
-        self._asking = turn
+        self._asking, self._asking_at = turn, len(self._turns) - 1
 
     def _spoken(self, item: _Item) -> list[Block]:
         here = item.place.at("content")
@@ -268,18 +274,19 @@ class ConversationReader:
         return {"type": "tool_use", "id": identifier, "name": self._names.there(name), "input": arguments}
 
     def _read_answer(self, item: _Item) -> None:
-        identifier, place = self._answered(item)
+        identifier, place = self._answer_to(item)
         asking = self._asking
         if asking is None or identifier not in asking.calls:
             message = "A message with role 'tool' must answer a 'tool_calls' id of the assistant message before it."
             raise wrong_value(place, message)
         turn = self._turn("user", item.index)
         sent = asking.calls[identifier]
-        if any(block.get("tool_use_id") == sent for block in turn.results):
+        if sent in self._answered:
             return  # the first answer counts
+        self._answered.add(sent)
         turn.results.append(self._result(item, sent))
 
-    def _answered(self, item: _Item) -> tuple[str, Place]:
+    def _answer_to(self, item: _Item) -> tuple[str, Place]:
         if item.role == "tool":
             identifier = reading.required(item.message, "tool_call_id", reading.text, item.place)
             return sealing.unseal(identifier, "claude").plain, item.place.at("tool_call_id")
@@ -306,9 +313,7 @@ class ConversationReader:
         asking = self._asking
         if asking is None or not asking.calls:
             return
-        following = self._turns[self._turns.index(asking) + 1 :]
-        answered = {block.get("tool_use_id") for turn in following for block in turn.results}
-        missing = [name for name, sent in asking.calls.items() if sent not in answered]
+        missing = [name for name, sent in asking.calls.items() if sent not in self._answered]
         if not missing:
             return
         if not self._repair:
@@ -317,6 +322,7 @@ class ConversationReader:
                 "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
                 f"Missing: {', '.join(missing)[:500]}.",
             )
+        following = self._turns[self._asking_at + 1 :]
         turn = following[0] if following and following[0].role == "user" else self._turn("user", asking.index)
         for name in missing:
             result: Block = {
@@ -326,6 +332,17 @@ class ConversationReader:
                 "is_error": True,
             }
             turn.results.append(result)
+
+
+def _next_speakers(items: Sequence[_Item]) -> list[str]:
+    """For each message, the role of the next one that is none of the system; empty where there is none."""
+    roles: list[str] = []
+    role = ""
+    for item in reversed(items):
+        roles.append(role)
+        if item.role != "system":
+            role = item.role
+    return roles[::-1]
 
 
 def _behind_results(items: list[_Item]) -> list[_Item]:

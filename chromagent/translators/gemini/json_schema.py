@@ -23,6 +23,8 @@ T = TypeVar("T")
 DEEPEST: Final = 64
 MOST_NODES: Final = 20_000
 """Schemas in one document, repetitions counted: far beyond what Google compiles."""
+MOST_MEMBERS: Final = 500
+"""Schemas in one `allOf`: each is merged with all before it."""
 
 NULL: Final[JsonObject] = {"type": "null"}
 _TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
@@ -99,7 +101,10 @@ class _Cleaner:
         self._code = code
         self._nodes = 0
         self._targets: dict[str, _Target] = {}  # by pointer
+        self._waiting: list[_Target] = []  # the same, in order; grows while definitions are cleaned
         self._named: dict[str, _Target] = {}
+        self._numbers: dict[str, int] = {}  # how many definitions have the same name in the client's document
+        self._anchors: dict[str, JsonValue] | None = None
         self._definitions: dict[str, JsonObject] = {}
         self._open: list[str] = []  # names of definitions that are being inlined
         self.weakened = False
@@ -147,8 +152,8 @@ class _Cleaner:
 
     def _finish(self, root: JsonObject) -> JsonObject:
         """Clean what was referred to, name it, and look over the whole once more."""
-        while waiting := [target for target in self._targets.values() if target.name not in self._definitions]:
-            for target in waiting:
+        for target in self._waiting:
+            if target.name not in self._definitions:
                 self._definitions[target.name] = self._clean(target.schema, 0) or {}
         used = {target.name: self._definitions[target.name] for target in self._targets.values()}
         if used:
@@ -215,7 +220,10 @@ class _Cleaner:
         """Merge what must hold together. A definition that holds itself adds nothing to itself."""
         base = {name: value for name, value in node.items() if name != "allOf"}
         merged: JsonObject = self._clean(base, depth + 1) or {} if base else {}
-        for member in cast("list[JsonValue]", node["allOf"]):
+        members = cast("list[JsonValue]", node["allOf"])
+        if len(members) > MOST_MEMBERS:
+            raise self._fault("is too large", "invalid_value")
+        for member in members:
             pointer = cast("JsonObject", member).get("$ref") if isinstance(member, dict) else None
             cleaned = (
                 self._inline(self._resolve(pointer), depth + 1) if isinstance(pointer, str) else self._clean(member, depth + 1)
@@ -247,6 +255,7 @@ class _Cleaner:
         if pointer not in self._targets:
             target = _Target(self._name(pointer), self._find(pointer))
             self._targets[pointer] = self._named[target.name] = target
+            self._waiting.append(target)
         return self._targets[pointer]
 
     def _plain(self, cleaned: JsonObject) -> JsonObject:
@@ -261,9 +270,10 @@ class _Cleaner:
         """Name a definition after the last step of its pointer, in letters that need no escape in a pointer."""
         steps = pointer.split("/")
         base = "__root__" if pointer in ("#", "") else _ODD.sub("_", unquote(steps[-1].lstrip("#"))) or "definition"
-        name, number = base, 2
+        name = base
         while name in self._named:
-            name, number = f"{base}_{number}", number + 1
+            self._numbers[base] = self._numbers.get(base, 1) + 1
+            name = f"{base}_{self._numbers[base]}"
         return name
 
     def _find(self, pointer: str) -> JsonValue:
@@ -285,11 +295,10 @@ class _Cleaner:
         return cast("JsonValue", found)
 
     def _find_anchor(self, pointer: str) -> JsonValue:
-        for name in ("$defs", "definitions"):
-            for schema in as_object(self._root.get(name)).values():
-                anchor = as_object(schema).get("$anchor")
-                if pointer.startswith("#") and anchor == pointer[1:]:
-                    return schema
+        if self._anchors is None:
+            self._anchors = _anchors(self._root)
+        if pointer in self._anchors:
+            return self._anchors[pointer]
         raise self._fault(f"has a '$ref' to '{pointer[:100]}', which is not in this document", self._code)
 
     def _bounds(self, node: JsonObject, cleaned: JsonObject, *, integer: bool) -> None:
@@ -411,12 +420,24 @@ class _Cleaner:
         inside = {name: value for name, value in cleaned.items() if name not in _BRANCH_ONLY}
         if len(branches) == 1:
             return schema_merging.merge(cleaned, branches[0], self._plain)
+        if len(branches) * sum(len(inside.get(name, ())) for name in ("properties", "required", "enum")) > MOST_NODES:
+            raise self._fault("is too large", "invalid_value")  # all of that would be said in each branch
         pushed = schema_merging.push(branches, inside, self._plain)
         nested = inside.get("anyOf")
         return {**outside, "anyOf": pushed if nested is None else [*nested, *pushed]}
 
     def _fault(self, what: str, code: str) -> InvalidRequest:
         return InvalidRequest(f"The schema in '{self._place}' {what}.", param=str(self._place), code=code)
+
+
+def _anchors(root: JsonObject) -> dict[str, JsonValue]:
+    """Find the definitions that have a name of their own; the first of a name counts."""
+    found: dict[str, JsonValue] = {}
+    for name in ("$defs", "definitions"):
+        for schema in as_object(root.get(name)).values():
+            if isinstance(anchor := as_object(schema).get("$anchor"), str):
+                found.setdefault(f"#{anchor}", schema)
+    return found
 
 
 def allow_null(cleaned: JsonObject) -> JsonObject:

@@ -5,7 +5,7 @@ functions are known, it is written as Gemini wants it (`Writer`).
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
@@ -114,6 +114,10 @@ class ConversationReader:
         self._media = media
         self.turns: list[Turn] = []
         self._groups: list[ModelTurn] = []
+        self._asked: dict[str, tuple[ModelTurn, HistoryCall]] = {}
+        """The call that a result with this id belongs to: of the latest turn, and its first there."""
+        self._awaited: dict[str, list[HistoryCall]] = {}
+        """Calls in the deprecated form that have no result yet, by name."""
         self._readers: dict[str, Callable[[JsonObject, Place], None]] = {
             "system": self._read_system,
             "developer": self._read_system,
@@ -153,8 +157,16 @@ class ConversationReader:
         self._read_speech(message, place, group)
         calls = self._calls(message, place)
         group.pieces += calls
+        self._await_results(group, calls)
         if message.get("audio") is not None and len(group.pieces) == before:
             raise wrong_value(place.at("audio"), "This gateway stores no audio: send the message's text.", "unsupported_value")
+
+    def _await_results(self, group: ModelTurn, calls: list[HistoryCall]) -> None:
+        for call in calls:
+            if call.legacy:
+                self._awaited.setdefault(call.name, []).append(call)
+            elif (known := self._asked.get(call.identifier)) is None or known[0] is not group:
+                self._asked[call.identifier] = (group, call)
 
     def _read_speech(self, message: JsonObject, place: Place, group: ModelTurn) -> None:
         spoken: list[Speech] = []
@@ -184,18 +196,19 @@ class ConversationReader:
 
     def _calls(self, message: JsonObject, place: Place) -> list[HistoryCall]:
         calls: list[HistoryCall] = []
+        details = signatures.of_reasoning_details(message)
         for index, item in enumerate(reading.optional(message, "tool_calls", reading.array, place) or []):
             here = place.at("tool_calls", index)
-            calls.append(self._tool_call(reading.mapping(item, here), message, here))
+            calls.append(self._tool_call(reading.mapping(item, here), details, here))
         if (legacy := reading.optional(message, "function_call", reading.mapping, place)) is not None:
             here = place.at("function_call")
             name = reading.required(legacy, "name", reading.text, here)
             calls.append(HistoryCall("", name, _arguments(legacy.get("arguments")), None, legacy=True))
         return calls
 
-    def _tool_call(self, call: JsonObject, message: JsonObject, place: Place) -> HistoryCall:
+    def _tool_call(self, call: JsonObject, details: Mapping[str, str], place: Place) -> HistoryCall:
         identifier, sealed = signatures.read_id(reading.optional(call, "id", reading.text, place) or "")
-        signature = signatures.of_call(call, message, identifier, sealed, self._call.memory)
+        signature = signatures.of_call(call, details, identifier, sealed, self._call.memory)
         if call.get("type") == "custom" or "custom" in call:
             custom = reading.required(call, "custom", reading.mapping, place)
             here = place.at("custom")
@@ -208,23 +221,19 @@ class ConversationReader:
     def _read_tool(self, message: JsonObject, place: Place) -> None:
         self._close_group()
         identifier, _ = signatures.read_id(reading.required(message, "tool_call_id", reading.text, place))
-        for group in reversed(self._groups):
-            for call in group.calls:
-                if call.identifier == identifier and not call.legacy:
-                    call.result = self._result(message, place)
-                    return
-        explanation = "A message with role 'tool' must follow an assistant message with a matching 'tool_calls' id."
-        raise wrong_value(place.at("tool_call_id"), explanation)
+        asked = self._asked.get(identifier)
+        if asked is None:
+            explanation = "A message with role 'tool' must follow an assistant message with a matching 'tool_calls' id."
+            raise wrong_value(place.at("tool_call_id"), explanation)
+        asked[1].result = self._result(message, place)
 
     def _read_function(self, message: JsonObject, place: Place) -> None:
         self._close_group()
         name = reading.required(message, "name", reading.text, place)
-        for group in reversed(self._groups):
-            for call in reversed(group.calls):
-                if call.legacy and call.name == name and call.result is None:
-                    call.result = self._result(message, place)
-                    return
-        raise wrong_value(place.at("name"), "A message with role 'function' must follow a 'function_call' of that name.")
+        awaited = self._awaited.get(name)
+        if not awaited:
+            raise wrong_value(place.at("name"), "A message with role 'function' must follow a 'function_call' of that name.")
+        awaited.pop().result = self._result(message, place)
 
     def _result(self, message: JsonObject, place: Place) -> Result:
         pieces = self._pieces(message.get("content"), place.at("content"))

@@ -6,6 +6,7 @@ Source: wire-gemini §2.7, rows `allOf`, `required` and cycles.
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, cast
 
+from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 
 Inline = Callable[[JsonObject], JsonObject]
@@ -88,7 +89,8 @@ def _merge_names(one: list[str], other: list[str], _: Inline) -> list[str]:
 
 
 def _merge_enums(one: list[JsonValue], other: list[JsonValue], _: Inline) -> list[JsonValue]:
-    return [value for value in one if value in other] or one
+    known = {codec.encode_canonical(value) for value in other}
+    return [value for value in one if codec.encode_canonical(value) in known] or one
 
 
 def _merge_descriptions(one: str, other: str, _: Inline) -> str:
@@ -139,8 +141,8 @@ def tidy(root: JsonObject, most: int) -> tuple[JsonObject, bool]:
     definitions = cast("JsonObject", root.get("$defs", {}))
     document = copier.copy({name: value for name, value in root.items() if name != "$defs"})
     named: dict[str, JsonObject] = {}
-    while waiting := [name for name in copier.referred if name not in named]:
-        named |= {name: copier.copy(definitions[name]) for name in waiting}
+    for name in copier.waiting:
+        named[name] = copier.copy(definitions[name])
     relaxed = _relax_cycles({"": document, **named})
     if named:
         document["$defs"] = named
@@ -152,15 +154,17 @@ class _Copier:
 
     def __init__(self, most: int) -> None:
         self._left = most
-        self.referred: dict[str, None] = {}
-        """Names of the definitions that the copies refer to, in order."""
+        self.waiting: list[str] = []
+        """Names of the definitions that the copies refer to, in order; grows while these are copied."""
+        self._referred: set[str] = set()
 
     def copy(self, schema: JsonObject) -> JsonObject:
         self._left -= 1
         if self._left < 0:
             raise TooLarge
-        if isinstance(pointer := schema.get("$ref"), str):
-            self.referred[pointer.removeprefix("#/$defs/")] = None
+        if isinstance(pointer := schema.get("$ref"), str) and pointer not in self._referred:
+            self._referred.add(pointer)
+            self.waiting.append(pointer.removeprefix("#/$defs/"))
         copied: JsonObject = {}
         for name, value in schema.items():
             copied[name] = self._member(name, value)
@@ -184,36 +188,37 @@ class _Copier:
 def _relax_cycles(documents: dict[str, JsonObject]) -> bool:
     """Google takes cycles only through properties that are not required: make optional what closes one."""
     edges = {name: list(_edges(document, None, "")) for name, document in documents.items()}
-    relaxed = False
+    optional: dict[int, tuple[JsonObject, set[str]]] = {}
     finished: set[str] = set()
     for start in documents:
         path: list[tuple[str, Iterator[_Edge], _Edge | None]] = [(start, iter(edges[start]), None)]
         on_path = {start}
         while path:
-            name, remaining, _ = path[-1]
+            name, remaining, required = path[-1]
             edge = next(remaining, None)
             if edge is None:
                 path.pop()
                 on_path.discard(name)
                 finished.add(name)
-            elif edge.target in on_path:
-                relaxed |= _relax([entry for _, _, entry in path if entry is not None] + [edge])
+                continue
+            required = edge if edge.owner is not None else required  # the last required property on the way
+            if edge.target in on_path:
+                if required is not None and required.owner is not None:
+                    optional.setdefault(id(required.owner), (required.owner, set()))[1].add(required.property)
             elif edge.target not in finished and edge.target in edges:
-                path.append((edge.target, iter(edges[edge.target]), edge))
+                path.append((edge.target, iter(edges[edge.target]), required))
                 on_path.add(edge.target)
-    return relaxed
+    for owner, names in optional.values():
+        _make_optional(owner, names)
+    return bool(optional)
 
 
-def _relax(edges: list[_Edge]) -> bool:
-    for edge in reversed(edges):
-        if edge.owner is not None:
-            required = edge.owner.get("required", [])
-            if edge.property in required:
-                required.remove(edge.property)
-                if not required:
-                    del edge.owner["required"]
-            return True
-    return False
+def _make_optional(schema: JsonObject, names: set[str]) -> None:
+    required = [name for name in schema["required"] if name not in names]
+    if required:
+        schema["required"] = required
+    else:
+        del schema["required"]
 
 
 def _edges(schema: JsonObject, owner: JsonObject | None, name: str) -> Iterator[_Edge]:

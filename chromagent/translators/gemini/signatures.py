@@ -50,15 +50,17 @@ def of_extra_content(container: JsonObject) -> str | None:
     return None
 
 
-def of_call(call: JsonObject, message: JsonObject, identifier: str, sealed: str | None, memory: Mapping[str, object]) -> str | None:
-    """Find the signature of one call: the first carrier that has one wins."""
+def of_call(
+    call: JsonObject, details: Mapping[str, str], identifier: str, sealed: str | None, memory: Mapping[str, object]
+) -> str | None:
+    """Find the signature of one call: the first carrier that has one wins. `details` are those of its message."""
     if signature := of_extra_content(call):
         return signature
     for holder in (call, call.get("function")):
         fields = cast("JsonObject", holder).get("provider_specific_fields") if isinstance(holder, dict) else None
         if isinstance(fields, dict) and is_signature(signature := cast("JsonObject", fields).get("thought_signature")):
             return str(signature)
-    if signature := _of_reasoning_details(message, identifier):
+    if signature := details.get(identifier):
         return signature
     if sealed is not None:
         return sealed
@@ -66,12 +68,14 @@ def of_call(call: JsonObject, message: JsonObject, identifier: str, sealed: str 
     return kept if isinstance(kept, str) else None
 
 
-def _of_reasoning_details(message: JsonObject, identifier: str) -> str | None:
+def of_reasoning_details(message: JsonObject) -> dict[str, str]:
+    """Read the carrier that OpenRouter's clients know: signatures by the id of the call."""
     details = message.get("reasoning_details")
+    found: dict[str, str] = {}
     for detail in cast("list[JsonValue]", details) if isinstance(details, list) else []:
         if isinstance(detail, dict):
             entry = cast("JsonObject", detail)
-            matches = entry.get("type") == "reasoning.encrypted" and entry.get("id") == identifier
-            if matches and is_signature(entry.get("data")):
-                return str(entry["data"])
-    return None
+            identifier = entry.get("id")
+            if entry.get("type") == "reasoning.encrypted" and isinstance(identifier, str) and is_signature(entry.get("data")):
+                found.setdefault(identifier, entry["data"])
+    return found
