@@ -25,6 +25,8 @@ from chromagent.schema.chat import ChatCompletionRequest
 from chromagent.upstream.retry import LARGEST_TOTAL, Patience
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+_LONGEST_HEADER: Final = 500
+"""Letters; names of models come from clients and upstreams."""
 _JSON_TYPES: Final = ("application/json", "text/plain", "")
 
 
@@ -191,4 +193,4 @@ def _report_headers(outcome: Outcome) -> dict[str, str]:
         "x-chromagent-downgraded": header_list(report.downgraded),
         **report.upstream_headers,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value[:_LONGEST_HEADER] for name, value in found.items() if value}

@@ -20,6 +20,8 @@ _QUIET: Final = frozenset({"health", "preflight"})
 _MADE_SOMETHING: Final = (UpstreamTimeout, UpstreamInvalidResponse, InternalError)
 _LONGEST_TEXT: Final = 1000
 """Letters of what a client names itself and its path; Cloud Logging refuses entries beyond 256 kB."""
+_MOST_NAMES: Final = 64
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(slots=True)
@@ -119,8 +121,8 @@ def _chat(outcome: Outcome) -> JsonObject:
         "route": report.route or None,
         "attempts": report.attempts,
         "gen_ai": _gen_ai(outcome),
-        "ignored": report.ignored,
-        "downgraded": report.downgraded,
+        "ignored": _some(report.ignored),
+        "downgraded": _some(report.downgraded),
         "repairs": report.repairs,
         "cache": outcome.cache,
     }
@@ -152,6 +154,11 @@ def _letters(delta: JsonObject) -> int:
     texts = [delta.get("content"), delta.get("refusal"), delta.get("reasoning_content") or delta.get("reasoning")]
     texts += [call.get("function", {}).get("arguments") for call in delta.get("tool_calls", ())]
     return sum(len(text) for text in texts if text)
+
+
+def _some(names: list[str]) -> list[str]:
+    """Names come from clients: neither their number nor their length may make the line long."""
+    return [name[:_LONGEST_NAME] for name in names[:_MOST_NAMES]]
 
 
 def _error(error: GatewayError | None) -> JsonObject | None:
