@@ -3,7 +3,6 @@
 Shapes: wire-gemini §5.2, wire-anthropic §5.2. Bodies come plain, wrapped in an array of one, as HTML from a proxy, or empty.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -15,6 +14,8 @@ from chromagent.translators import lenient
 
 LONGEST_MESSAGE: Final = 2000
 LONGEST_TEXT: Final = 500
+LONGEST_WAIT: Final = 1e9
+"""Neither seconds nor milliseconds reach this; infinity and what is no number do not stay below it."""
 
 
 class GoogleError(NamedTuple):
@@ -117,16 +118,17 @@ def redact(text: str, project: str) -> str:
 
 
 def _number(value: JsonValue) -> float | None:
+    """Read a time; None for what is no number, or none that a wait can have."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < LONGEST_WAIT else None
 
 
 def _between(now: str | None, then: str) -> float | None:
     """Seconds between two dates of the same answer; None where one is missing or unreadable."""
     try:
         return max(0.0, (parsedate_to_datetime(then) - parsedate_to_datetime(now or "")).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -119,8 +119,8 @@ class ErrorReader:
             return QuotaExhausted(message, retry_after=wait)
         kind = _BY_STATUS.get(status)
         if kind is None:
-            if status >= 500:
-                return UpstreamUnreachable(message, code="upstream_error", retry_after=wait)
+            if status >= 499:  # 499: the provider gave up by itself
+                return UpstreamUnreachable(message, code="upstream_error", retry_after=wait, retryable=status >= 500)
             return InvalidRequest(message, code="upstream_error")
         if kind in (UpstreamAuthenticationFailed, PermissionDenied):
             return kind()

@@ -457,7 +457,9 @@ def _cited_url(citation: JsonObject) -> str:
 
 
 def events_of(message: JsonObject) -> list[JsonObject]:
-    """Take a whole answer apart into the events that it might have come in."""
+    """Take a whole answer apart into the events that it might have come in. Raises `UpstreamInvalidResponse` for what is none."""
+    if not isinstance(message.get("content"), list):
+        raise UpstreamInvalidResponse("The model provider's answer has no content.")
     events: list[JsonObject] = [{"type": "message_start", "message": message}]
     for index, block in enumerate(lenient.members(message, "content")):
         events.append({"type": "content_block_start", "index": index, "content_block": block})
