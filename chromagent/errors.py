@@ -5,6 +5,7 @@
     ├── MissingApiKey 401, InvalidApiKey 401
     ├── PermissionDenied 403
     ├── ModelNotFound 404, ResourceNotFound 404, MethodNotAllowed 405
+    ├── RequestTimeout 408
     ├── UpstreamConflict 409
     ├── RequestTooLarge 413
     ├── RateLimited 429 ─── TokensLimited, QuotaExhausted 429
@@ -140,6 +141,16 @@ class MethodNotAllowed(GatewayError):
     default_code = "method_not_allowed"
     default_message = "This path does not accept that method."
     when = "wrong method; `Allow` lists the right ones"
+
+
+class RequestTimeout(GatewayError):
+    """The client did not send its body in time."""
+
+    status = 408
+    type = "invalid_request_error"
+    default_code = "request_timeout"
+    default_message = "The request body did not arrive in time."
+    when = "the body did not arrive in time"
 
 
 class UpstreamConflict(GatewayError):

@@ -1,6 +1,7 @@
 """One HTTP request and its reply over ASGI. Hides scopes, messages and how a client's leaving is noticed."""
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from chromagent.codec import JsonValue, encode
-from chromagent.errors import InvalidRequest, RequestTooLarge
+from chromagent.errors import InvalidRequest, RequestTimeout, RequestTooLarge
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -16,6 +17,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 JSON: Final = "application/json"
+BODY_SILENCE: Final = 30.0
+"""Longest silence within a body, in seconds."""
 _UNLAWFUL: Final = re.compile(r"[^\t -~\x80-\xff]")
 """What no header may hold; parts of values, such as the name of a model, come from clients."""
 _LISTS: Final = frozenset({"x-forwarded-for", "cache-control", "anthropic-beta"})
@@ -56,30 +59,42 @@ class Request:
         client = self._scope.get("client")
         return client[0] if client else ""
 
-    async def body(self, limit: int) -> bytes:
-        """Read the body, no further than the limit. Raises `RequestTooLarge`, `InvalidRequest` or `ClientLeft`."""
+    async def body(self, limit: int, deadline: float = math.inf) -> bytes:
+        """Read the body, no further than the limit and until the deadline on the event loop's clock.
+
+        Raises `RequestTooLarge`, `RequestTimeout`, `InvalidRequest` or `ClientLeft`.
+        """
         if "content-encoding" in self.headers and self.headers["content-encoding"].lower() != "identity":
             raise InvalidRequest("Compressed request bodies are not supported: send the JSON as it is.", code="invalid_encoding")
-        return await self.encoded_body(limit)
+        return await self.encoded_body(limit, deadline)
 
-    async def encoded_body(self, limit: int) -> bytes:
-        """Read the body as it was sent, compressed or not. Raises `RequestTooLarge` or `ClientLeft`."""
+    async def encoded_body(self, limit: int, deadline: float = math.inf) -> bytes:
+        """Read the body as it was sent, compressed or not. Raises `RequestTooLarge`, `RequestTimeout` or `ClientLeft`."""
         length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise _too_large(limit)
+        try:
+            return await self._read_body(limit, deadline)
+        except TimeoutError as error:
+            raise RequestTimeout from error
+
+    async def _read_body(self, limit: int, deadline: float) -> bytes:
         pieces: list[bytes] = []
         size = 0
         more = True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            pieces.append(piece)
-            more = message.get("more_body", False)
+        now = asyncio.get_running_loop().time
+        async with asyncio.timeout(None) as patience:
+            while more:
+                patience.reschedule(min(deadline, now() + BODY_SILENCE))
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                pieces.append(piece)
+                more = message.get("more_body", False)
         return b"".join(pieces)
 
     @asynccontextmanager

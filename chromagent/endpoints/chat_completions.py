@@ -73,10 +73,12 @@ class ChatCompletions:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in _JSON_TYPES:
             raise InvalidRequest(f"Send the body as application/json, not as {content_type}.", code="invalid_content_type")
-        outcome.request = chat.parse(await request.body(self._settings.max_body_bytes))
+        timeout = min(self._settings.timeout, _client_timeout(request.headers))
+        deadline = asyncio.get_running_loop().time() + timeout
+        outcome.request = chat.parse(await request.body(self._settings.max_body_bytes, deadline))
         await self._door.reserve(admission, chat.estimate_tokens(outcome.request))
         reply.headers |= admission.headers
-        ask = self._ask(request, outcome.request, admission.caller)
+        ask = self._ask(request, outcome.request, admission.caller, deadline)
         async with request.cancelled_when_client_leaves():
             if ask.request.get("stream"):
                 await self._stream(ask, reply, outcome)
@@ -85,16 +87,16 @@ class ChatCompletions:
             else:
                 await self._complete_cached(self._cache, ask, request, reply, outcome)
 
-    def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller) -> Ask:
-        timeout = min(self._settings.timeout, _client_timeout(request.headers))
-        patience = Patience(min(LARGEST_TOTAL, timeout), lambda: self._drain.started, jitter=secrets.randbelow(1000) / 1000)
+    def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller, deadline: float) -> Ask:
+        remaining = deadline - asyncio.get_running_loop().time()
+        patience = Patience(min(LARGEST_TOTAL, remaining), lambda: self._drain.started, jitter=secrets.randbelow(1000) / 1000)
         betas = [beta.strip() for beta in request.headers.get("anthropic-beta", "").split(",")]
         return Ask(
             request=body,
             id=secrets.token_hex(12),
             created=int(time.time()),
             patience=patience,
-            deadline=asyncio.get_running_loop().time() + timeout,
+            deadline=deadline,
             betas=tuple(beta for beta in betas if beta),
             gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
         )

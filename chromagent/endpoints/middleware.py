@@ -2,8 +2,10 @@
 OpenAI-shaped.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from chromagent import telemetry
@@ -12,8 +14,10 @@ from chromagent.endpoints.cors import CorsRules
 from chromagent.endpoints.render import error_event
 from chromagent.endpoints.request_line import Outcome, RequestLine
 from chromagent.endpoints.routes import Endpoint, RouteTable
-from chromagent.errors import GatewayError, InternalError, to_body, to_headers
+from chromagent.errors import GatewayError, InternalError, RequestTimeout, to_body, to_headers
 
+LAST_WORDS: Final = 2.0
+"""Seconds in which a client must take the error that ends its stream; one that does not read would wait for ever."""
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "x-content-type-options": "nosniff",
     "strict-transport-security": "max-age=31536000; includeSubDomains",
@@ -86,7 +90,11 @@ class Face:
         """Tell the client: with a status while there is none yet, else as the last event of its stream."""
         outcome.error = error
         if reply.is_open_stream:
-            await reply.write(error_event(error, done=self._error_done), last=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await reply.write(error_event(error, done=self._error_done), last=True)
         elif not reply.started:
             reply.headers |= to_headers(error)
+            if isinstance(error, RequestTimeout):
+                reply.headers["connection"] = "close"  # the rest of that body must not be read as the next request
             await reply.json(error.status, to_body(error))

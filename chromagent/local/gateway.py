@@ -14,7 +14,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from chromagent.endpoints.asgi import JSON, ClientLeft, Receive, Reply, Request, Scope, Send
-from chromagent.errors import RequestTooLarge
+from chromagent.errors import RequestTimeout, RequestTooLarge
 from chromagent.local.openapi import Document, Operation
 
 LARGEST_BODY: Final = 32 * 1024 * 1024
@@ -99,6 +99,8 @@ class LocalGateway:
             await reply.json(rejection.code, {"code": rejection.code, "message": rejection.message})
         except RequestTooLarge:
             await reply.json(413, {"code": 413, "message": "Request Entity Too Large"})
+        except RequestTimeout:
+            await reply.json(408, {"code": 408, "message": "Request Timeout"})
 
     async def close(self) -> None:
         """Close the connections to the functions."""
