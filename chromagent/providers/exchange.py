@@ -197,7 +197,12 @@ class VertexExchange:
         return answer.completion
 
     async def _post(self, attempt: Attempt, content: bytes) -> JsonObject:
-        reply = await self._platform.client.post(await self._request(attempt, content))
+        request = await self._request(attempt, content)
+        try:
+            async with asyncio.timeout_at(self._deadline):  # an answer may drip: never silent for long, never done
+                reply = await self._platform.client.post(request)
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
         self._note(reply)
         if reply.status >= 300:
             raise _read_status(attempt, reply)
@@ -245,6 +250,8 @@ class VertexExchange:
                 if stream.done:
                     await _drain(reply.reads)
                     return
+                if self._now() > self._deadline:
+                    raise UpstreamTimeout
             deltas, fault = _feed(stream, decoder.finish())
             if deltas:
                 yield deltas
