@@ -1,7 +1,8 @@
 """Write the tables of the documentation from the code: `make docs`. With `--check`, only say what is out of date.
 
 Settings and switches come from their classes, parameters from their tables, errors from their tree, failures on request from the
-simulation. Text around the tables is written by hand in the pages themselves, outside the marks.
+simulation, faults from the table that the tests run. Text around the tables is written by hand in the pages themselves, outside the
+marks.
 """
 
 import ast
@@ -25,6 +26,7 @@ from chromagent.translators.anthropic import profiles as claude_profiles  # noqa
 from chromagent.translators.gemini import parameters as gemini  # noqa: E402
 from chromagent.translators.gemini import profiles as gemini_profiles  # noqa: E402
 from chromagent.translators.parameters import ParameterTable  # noqa: E402
+from tests.trust.fault_table import GROUPS, Fault  # noqa: E402
 
 Profile = TypeVar("Profile")
 GEMINI_MODELS = ("gemini-2.5-flash", "gemini-3.5-flash", "gemini-3.8-flash", "gemini-4-argon")
@@ -120,6 +122,20 @@ def scenario_rows() -> Iterator[str]:
         yield f"| `simulate: {name}` | {what} |"
 
 
+def fault_rows(faults: dict[str, Fault]) -> Iterator[str]:
+    """List what an upstream may do wrong, with what the client gets of a whole answer and of a stream."""
+    yield "| the upstream | whole answer | stream |"
+    yield "|---|---|---|"
+    for name, fault in faults.items():
+        yield f"| {name} | {told(fault, '')} | {told(fault, ' stream')} |"
+
+
+def told(fault: Fault, mode: str) -> str:
+    """Tell the outcome, for each vendor apart where it depends on the vendor."""
+    gemini, claude = fault.outcomes[f"gemini{mode}"], fault.outcomes[f"claude{mode}"]
+    return gemini if gemini == claude else f"Gemini: {gemini} · Claude: {claude}"
+
+
 def tables() -> dict[tuple[str, str], str]:
     """Return every table by page and mark."""
     found = {
@@ -133,6 +149,7 @@ def tables() -> dict[tuple[str, str], str]:
         **{("configuration.md", name): section(name, kind) for name, kind in sections()},
         ("configuration.md", "settings"): settings(),
         ("simulated-vertex.md", "scenarios"): scenario_rows(),
+        **{("faults.md", group.lower()): fault_rows(faults) for group, faults in GROUPS.items()},
     }
     return {place: "\n".join(lines) for place, lines in found.items()}
 
