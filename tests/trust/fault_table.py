@@ -270,9 +270,12 @@ HTTP: Final[dict[str, Fault]] = {
         lambda m: [head(200, kind(m), f"content-length: {len(pieces(m)[0])}"), b"".join(pieces(m)), Ending.CLOSE],
         broken_off("upstream_invalid_response", INVALID),
     ),
+    "answers the next request too, unasked": Fault(lambda m: [joined(good(m)) + sized(b'{"stray": 1}')], always(WELL)),
+    "answers the next request too, a moment later": Fault(lambda m: [*good(m), BEAT, sized(b'{"stray": 1}')], always(WELL)),
 }
 BODIES: Final[dict[str, Fault]] = {
     "compresses, as whole answers ask and streams do not": Fault(coded("gzip", gzipped), always(WELL)),
+    "says gzip and sends none": Fault(coded("gzip", plain), always(INVALID)),
     "cuts gzip in the middle": Fault(cut_gzip, broken_off("upstream_invalid_response", INVALID)),
     "answers with a page": Fault(body_in_place_of_answer(b"<html><h1>Sign in</h1></html>", "text/html"), always(INVALID)),
     "answers with a page that calls itself an answer": Fault(body_in_place_of_answer(b"<html>Sign in</html>"), always(INVALID)),
