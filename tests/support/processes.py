@@ -40,6 +40,11 @@ class Server:
         pids = [self.process.pid, *_children(self.process.pid)]
         return sum(_resident(pid) for pid in pids)
 
+    def open_files(self) -> int:
+        """Descriptors of the process and its children."""
+        pids = [self.process.pid, *_children(self.process.pid)]
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+
 
 @contextmanager
 def running(command: list[str], port: int, health: str, log: Path, *, folder: Path = ROOT, **environment: str) -> Iterator[Server]:
