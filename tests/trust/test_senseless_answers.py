@@ -42,6 +42,12 @@ async def test_what_holds_no_content_is_no_answer_of_claude(body: Any, stream: b
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
 
 
+@pytest.mark.parametrize("candidate", [None, 0, "x", []])
+async def test_what_is_no_candidate_is_no_answer_of_gemini(candidate: Any) -> None:
+    answer = await post(ScriptedUpstream(json_answer({"candidates": [candidate]})), chat())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
+
+
 async def test_a_call_that_vertex_cancelled_is_no_fault_of_the_client() -> None:
     answer = await post(ScriptedUpstream(answers.anthropic_error(499, "api_error")), chat(CLAUDE))
     assert (answer.status_code, answer.json()["error"]["type"], answer.json()["error"]["code"]) == (

@@ -4,10 +4,10 @@ Order of work: wire-gemini §2.0. Every container that would be empty is left ou
 """
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError, InvalidRequest
+from chromagent.translators import lenient
 from chromagent.translators.folding import fold
 from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, signatures, tools
 from chromagent.translators.gemini.errors import ErrorReader, Origins, find_repair
@@ -52,10 +52,10 @@ class GeminiTranslation:
 
     def continuation(self, bodies: Sequence[JsonObject]) -> JsonObject | None:
         """Return the body of the request that goes on with an incomplete answer, or None."""
-        candidates = bodies[-1].get("candidates")
-        if not self._may_continue or len(bodies) > self._options.max_hops or not isinstance(candidates, list) or not candidates:
+        candidates = lenient.members(bodies[-1], "candidates")
+        if not self._may_continue or len(bodies) > self._options.max_hops or not candidates:
             return None
-        first = cast("list[JsonObject]", candidates)[0]
+        first = candidates[0]
         token = first.get("continuationToken")
         return {**self.body, "continuationToken": token} if token and first.get("finishReason") == "CONTINUATION" else None
 
