@@ -26,6 +26,7 @@ lint: $(READY)  ## Format check, lint, types, floors
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/docs.py --check
+	@$(BIN)/python tools/openapi.py --check
 
 format: $(READY)  ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
@@ -34,8 +35,9 @@ format: $(READY)  ## Format and fix what can be fixed
 bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip
 	@$(BIN)/python tools/bundle.py
 
-docs: $(READY)  ## Write the tables of the documentation from the code
+docs: $(READY)  ## Write the tables of the documentation, and docs/openapi.json, from the code
 	@$(BIN)/python tools/docs.py
+	@$(BIN)/python tools/openapi.py
 
 lock: $(READY)  ## Renew uv.lock, and the functions' requirements with it
 	@$(BIN)/uv lock --upgrade

@@ -141,7 +141,7 @@ class FaultyUpstream:
         name, case = (asked[1].decode(), asked[2].decode()) if asked else ("", "none")
         self.attempts[case] += 1
         moment = Moment(
-            wire="gemini" if "publishers/google" in path else "claude",
+            wire="claude" if "awPredict" in path else "gemini",
             streamed="stream" in path,
             word=f"Hello-{case}",
             attempt=self.attempts[case],

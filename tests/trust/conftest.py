@@ -1,7 +1,7 @@
 """The gateway as it is deployed, for clients that mean harm."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -9,6 +9,7 @@ from chromagent.local import keys
 from tests.support import faulty_upstream, processes
 from tests.support.apps import BACKEND
 from tests.support.faulty_upstream import LAST_CHUNK, Moment, Step, chunk, chunked_head, events
+from tests.support.fuzzing import Tally
 from tests.support.raw_client import Place
 
 LIMIT = 2_000_000
@@ -27,7 +28,7 @@ def slowly(m: Moment) -> list[Step]:
     ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("hostile")
     (key, record), (other_key, other_record) = keys.issue("one"), keys.issue("other")
@@ -43,3 +44,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             yield Place(server, upstream, key, other_key)
         assert "Traceback" not in (folder / "gateway.log").read_text()
         assert '"internal_error"' not in (folder / "gateway.log").read_text()
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Iterator[Tally]:
+    """Counts examples; told when the test is over."""
+    counting = Tally(record_property)
+    yield counting
+    counting.tell()
