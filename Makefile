@@ -32,7 +32,13 @@ format: $(READY)  ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip
+soak: $(READY)  ## Half an hour of mixed load with faults and disconnects (ARGS="--minutes 5")
+	@$(BIN)/python tools/soak.py $(ARGS)
+
+audit: $(READY)  ## Look for known vulnerabilities of what is deployed
+	@$(BIN)/python tools/audit.py
+
+bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip and its bill of materials
 	@$(BIN)/python tools/bundle.py
 
 docs: $(READY)  ## Write the tables of the documentation, and docs/openapi.json, from the code
@@ -64,4 +70,4 @@ else
 endif
 	@touch $(READY)
 
-.PHONY: help run test check lint format bundle docs lock requirements setup clean
+.PHONY: help run test check lint format soak audit bundle docs lock requirements setup clean
