@@ -6,7 +6,6 @@ provisional answers, sizes, and which fault is whose: a lost connection is `Upst
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, cast
 
 from httptools import HttpParserError, HttpResponseParser
@@ -20,7 +19,7 @@ LARGEST_FRAMING: Final = 64 * 1024
 
 
 class Connection(asyncio.Protocol):
-    """One socket, which serves one exchange after another. `lost` is told when it ends between two of them."""
+    """One socket, which serves one exchange after another."""
 
     __slots__ = (
         "_closed",
@@ -30,7 +29,6 @@ class Connection(asyncio.Protocol):
         "_held",
         "_lasting",
         "_loop",
-        "_lost",
         "_parser",
         "_patience",
         "_paused",
@@ -47,9 +45,8 @@ class Connection(asyncio.Protocol):
         "status",
     )
 
-    def __init__(self, lost: "Callable[[Connection], None]") -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
         self._pieces: list[bytes] = []
@@ -76,6 +73,11 @@ class Connection(asyncio.Protocol):
 
     # The exchange
 
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent, as far as anybody can know."""
+        return not (self._closed or self._transport is None or self._transport.is_closing())
+
     async def send(self, head: bytes, content: bytes, idle_timeout: float) -> None:
         """Send a request and wait for the head of its answer. The connection is dropped if that fails."""
         self._running = True
@@ -89,7 +91,7 @@ class Connection(asyncio.Protocol):
             raise
 
     async def _ask(self, head: bytes, content: bytes) -> None:
-        if self._closed or self._transport is None or self._transport.is_closing():
+        if self._transport is None or not self.usable:
             raise UpstreamUnreachable
         self._transport.writelines([head, content])
         while not self._head_came:
@@ -114,11 +116,9 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> bool:
         """End the exchange; say whether the connection may serve another one. It is dropped if not."""
-        if not (self._running and self._whole and self._lasting and self._transport is not None and not self._closed):
-            self.drop()
-            return False
-        if self._transport.get_write_buffer_size():  # answered early: the next request would wait behind the rest of this one
-            self.drop()
+        serves = self._running and self._whole and self._lasting and self.usable
+        if not serves or self._transport is None or self._transport.get_write_buffer_size():
+            self.drop()  # also if answered early: the next request would wait behind the rest of this one
             return False
         self._running = False
         self._timer.cancel()
@@ -212,11 +212,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
 
     def _end(self) -> None:
-        if self._closed:
-            return
-        self._fail(UpstreamUnreachable())
-        if not self._running:
-            self._lost(self)
+        if not self._closed:
+            self._fail(UpstreamUnreachable())
 
     # The parser's calls
 

@@ -6,6 +6,7 @@ letting the aged ones go are each a step of constant cost.
 
 import asyncio
 import socket
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
@@ -79,7 +80,7 @@ class ConnectionPool:
     """An engine (see `engine.Engine`) of one event loop."""
 
     def __init__(self) -> None:
-        self._kept: dict[Origin, dict[Connection, None]] = {}
+        self._kept: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
         self._most_kept = MOST_KEPT
 
     async def send(self, request: UpstreamRequest) -> Exchange:
@@ -116,25 +117,26 @@ class ConnectionPool:
     def give_back(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection whose exchange is over, if it may serve again."""
         if connection.finish():
-            self._kept.setdefault(origin, {})[connection] = None
+            self._kept[origin].append(connection)
             self._let_go(origin, self._most_kept)
 
     def _take(self, origin: Origin) -> Connection | None:
         self._let_go(origin, self._most_kept)
-        kept = self._kept.get(origin)
-        return kept.popitem()[0] if kept else None
+        kept = self._kept[origin]
+        while kept:
+            if (last := kept.pop()).usable:
+                return last
+        return None
 
     def _let_go(self, origin: Origin, most: int) -> None:
         """Drop what is too old or too much, the oldest first."""
-        kept = self._kept.get(origin, {})
+        kept = self._kept[origin]
         aged = asyncio.get_running_loop().time() - KEPT_FOR
-        while kept and (len(kept) > most or next(iter(kept)).idle_since < aged):
-            oldest = next(iter(kept))
-            del kept[oldest]
-            oldest.drop()
+        while kept and (len(kept) > most or kept[0].idle_since < aged):
+            kept.popleft().drop()
 
     async def _connect(self, origin: Origin, patience: float) -> Connection:
-        connection = Connection(lambda lost: self._kept.get(origin, {}).pop(lost, None))
+        connection = Connection()
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(patience):

@@ -96,8 +96,8 @@ class RawUpstream:
         try:
             while await self._answer(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, RuntimeError):
-            pass  # the client is gone, in uvloop's words: a RuntimeError
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, RuntimeError, asyncio.CancelledError):
+            pass  # the client is gone, in uvloop's words by a RuntimeError; or the test is over
         finally:
             del self.running[task]
             writer.close()

@@ -116,6 +116,9 @@ def own_under_httpx() -> Stream:
 
     from chromagent.upstream.engine import Answer, UpstreamRequest
     from chromagent.upstream.pool import ConnectionPool
+    from chromagent.upstream.tls import open_trust
+
+    open_trust()
 
     class Body(httpx.AsyncByteStream):
         def __init__(self, answer: Answer) -> None:

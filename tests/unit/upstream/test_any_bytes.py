@@ -33,7 +33,7 @@ class Wire(asyncio.Transport):
 
 async def receive(reads: list[bytes]) -> list[bytes | str]:
     """Feed a connection; return the pieces that came out and the name of the fault, if any."""
-    connection = Connection(lambda _: None)
+    connection = Connection()
     connection.connection_made(Wire())
     loop = asyncio.get_running_loop()
     for read in reads:

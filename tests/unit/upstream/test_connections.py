@@ -40,7 +40,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 async def test_requests_one_after_another_share_a_connection() -> None:
-    async with serving([document(b"one")], [CHUNKED + chunk(b"two") + LAST_CHUNK], [document(b"three")]) as upstream:
+    old = b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 3\r\n\r\none"
+    async with serving([old], [CHUNKED + chunk(b"two") + LAST_CHUNK], [document(b"three")]) as upstream:
         client = UpstreamClient()
         assert [await post(client, request_to(upstream)) for _ in range(3)] == [b"one", b"two", b"three"]
     assert upstream.connections == 1
@@ -108,6 +109,16 @@ async def test_a_connection_that_the_upstream_closed_meanwhile_is_not_used() -> 
         await asyncio.sleep(0.05)
         assert await post(client, request_to(upstream)) == b"next"
     assert (upstream.connections, len(upstream.heads)) == (2, 2)
+
+
+async def test_a_connection_that_still_lives_is_used_though_a_later_one_was_closed() -> None:
+    async with serving([0.05, document()], [0.1, document(), 0.01, Act.CLOSE], [document(b"next")]) as upstream:
+        client = UpstreamClient()
+        await asyncio.gather(client.post(request_to(upstream)), client.post(request_to(upstream)))
+        assert await upstream.open_becomes(1)
+        await asyncio.sleep(0.05)  # so that the client sees it too
+        assert await post(client, request_to(upstream)) == b"next"
+        assert upstream.connections == 2
 
 
 @pytest.mark.parametrize("end", [Act.CLOSE, Act.RESET])
