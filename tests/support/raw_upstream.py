@@ -65,6 +65,8 @@ class RawUpstream:
     scripts: list[Sequence[Any]]
     port: int = 0
     heads: list[bytes] = field(default_factory=list[bytes])
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a first request has come."""
     bodies: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
     protocols: list[str | None] = field(default_factory=list[str | None])
@@ -108,6 +110,7 @@ class RawUpstream:
         assert length is not None
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         self.heads.append(request)
+        self.asked.set()
         content = b"" if Act.EARLY in script else await reader.readexactly(int(length[1]))
         self.bodies.append(content)
         if Act.ECHO in script:

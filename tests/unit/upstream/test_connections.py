@@ -228,7 +228,8 @@ async def test_cancelling_closes_the_connection(ask: Callable[..., Awaitable[byt
     async with serving(script, [document(b"next")]) as upstream:
         client = UpstreamClient()
         task = asyncio.create_task(ask(client, request_to(upstream)))
-        await asyncio.sleep(0.05)
+        await upstream.asked.wait()
+        await asyncio.sleep(0.05)  # so that what is said arrives
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
