@@ -1,7 +1,7 @@
 """Look for known vulnerabilities of everything that is deployed, by pip-audit: `make audit`.
 
-Where its database is out of reach nothing was audited, and that is said loudly and is no failure: an offline machine must be able
-to test. pip-audit itself passes in silence where the index answers but knows no vulnerabilities, so what it skipped was not audited.
+Where its database is out of reach nothing was audited. That is said loudly and is no failure: an offline machine must be able to
+test. pip-audit itself passes in silence where the index answers but knows no vulnerabilities, so what it skipped was not audited.
 """
 
 import json
