@@ -102,7 +102,13 @@ module "function" {
   labels          = local.labels
 
   # A build or a start without its rights fails; so the rights come first.
-  depends_on = [google_artifact_registry_repository.images, google_project_iam_member.build, google_project_iam_member.function, module.secrets]
+  depends_on = [
+    google_artifact_registry_repository.images,
+    google_project_iam_member.build,
+    google_project_iam_member.build_source,
+    google_project_iam_member.function,
+    module.secrets,
+  ]
 }
 
 module "redis" {

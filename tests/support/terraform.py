@@ -48,12 +48,12 @@ class Terraform(NamedTuple):
         self.run(folder, "init", "-input=false", "-backend=false")
         return folder
 
-    def plan(self, folder: Path, **variables: object) -> dict[str, Any]:
-        """Plan an initialised folder with the offline schemas and return the plan."""
+    def plan(self, folder: Path, *options: str, **variables: object) -> dict[str, Any]:
+        """Plan an initialised folder with the offline schemas and return the plan; skips without them."""
         if not self.offline:
             pytest.skip(f"a plan over the real providers needs a project: {VARIABLE} does not name the offline schemas")
         arguments = [f"-var={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in variables.items()]
-        self.run(folder, "plan", "-input=false", "-lock=false", "-out=tests.tfplan", *arguments)
+        self.run(folder, "plan", "-input=false", "-lock=false", "-out=tests.tfplan", *options, *arguments)
         return json.loads(self.run(folder, "show", "-json", "tests.tfplan"))
 
 

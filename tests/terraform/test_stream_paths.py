@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,8 +13,31 @@ from tests.support.terraform import Terraform
 
 PROJECT = "example-project"
 FUNCTION, BUILD, GATEWAY = (f"serviceAccount:chromagent-{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("fn", "build", "gw"))
+EVERYWHERE = {
+    "aiplatform",
+    "artifactregistry",
+    "cloudbuild",
+    "cloudfunctions",
+    "cloudresourcemanager",
+    "iam",
+    "logging",
+    "monitoring",
+    "run",
+    "secretmanager",
+    "storage",
+}
+FOR_A_GATEWAY = {"apigateway", "apikeys", "servicecontrol", "servicemanagement"}
 TEAM = "group:team@example.com"
 Resources = dict[str, dict[str, Any]]
+
+
+class Expected(NamedTuple):
+    """What a stream path makes of the deployment."""
+
+    may_invoke: set[tuple[str, str]]
+    also_enabled: set[str]
+    ingress: str
+    hops: dict[str, int]
 
 
 def of_type(resources: Resources, kind: str) -> Resources:
@@ -45,60 +68,74 @@ def own(resources: Resources, kind: str) -> list[dict[str, Any]]:
     ]
 
 
+def enabled(resources: Resources) -> set[str]:
+    services = own(resources, "google_project_service")
+    assert not any(service["disable_on_destroy"] for service in services)
+    return {service["service"].removesuffix(".googleapis.com") for service in services if "service" in service}
+
+
 @pytest.mark.parametrize(
-    ("variables", "may_invoke", "ingress", "hops"),
+    ("variables", "expected"),
     [
         pytest.param(
             {"stream_path": "direct"},
-            {("chat", "allUsers"), ("chat", GATEWAY), ("models", GATEWAY)},
-            "ALLOW_ALL",
-            {"chat": 1, "models": 2},
+            Expected(
+                may_invoke={("chat", "allUsers"), ("chat", GATEWAY), ("models", GATEWAY)},
+                also_enabled=FOR_A_GATEWAY,
+                ingress="ALLOW_ALL",
+                hops={"chat": 1, "models": 2},
+            ),
             id="direct",
         ),
         pytest.param(
             {"stream_path": "gateway_preview"},
-            {("chat", GATEWAY), ("models", GATEWAY)},
-            "ALLOW_ALL",
-            {"chat": 2, "models": 2},
+            Expected(
+                may_invoke={("chat", GATEWAY), ("models", GATEWAY)},
+                also_enabled=FOR_A_GATEWAY,
+                ingress="ALLOW_ALL",
+                hops={"chat": 2, "models": 2},
+            ),
             id="gateway_preview",
         ),
         pytest.param(
             {"stream_path": "load_balancer", "domain": "llm.example.com"},
-            {("chat", "allUsers"), ("models", "allUsers")},
-            "ALLOW_INTERNAL_AND_GCLB",
-            {"chat": 2, "models": 2},
+            Expected(
+                may_invoke={("chat", "allUsers"), ("models", "allUsers")},
+                also_enabled={"compute"},
+                ingress="ALLOW_INTERNAL_AND_GCLB",
+                hops={"chat": 2, "models": 2},
+            ),
             id="load_balancer",
         ),
         pytest.param(
             {"stream_path": "iam", "invokers": [TEAM]},
-            {("chat", TEAM), ("models", TEAM)},
-            "ALLOW_ALL",
-            {"chat": 1, "models": 1},
+            Expected(
+                may_invoke={("chat", TEAM), ("models", TEAM)},
+                also_enabled=set(),
+                ingress="ALLOW_ALL",
+                hops={"chat": 1, "models": 1},
+            ),
             id="iam",
         ),
     ],
 )
 def test_who_may_call_what(
-    tf: Terraform,
-    root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    variables: dict[str, Any],
-    may_invoke: set[tuple[str, str]],
-    ingress: str,
-    hops: dict[str, int],
+    tf: Terraform, root: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any], expected: Expected
 ) -> None:
     planned = terraform.resources(tf.plan(root, project_id=PROJECT, region="europe-west1", **variables))
-    assert invokers(planned) == may_invoke
+    assert invokers(planned) == expected.may_invoke
+    assert enabled(planned) == EVERYWHERE | expected.also_enabled
     deployed = functions(planned)
-    assert {name: service["ingress_settings"] for name, service in deployed.items()} == {"chat": ingress, "models": ingress}
-    assert ("module.gateway[0].google_api_gateway_api.this" in planned) == ((("models", GATEWAY)) in may_invoke)
-    told: dict[str, int] = {}
-    for name, service in deployed.items():
-        monkeypatch.setenv("CHROMAGENT_CONFIG_JSON", service["environment_variables"]["CHROMAGENT_CONFIG_JSON"])
-        settings = config.load(registry.OPTIONS)
-        assert settings.client_keys == f"projects/{PROJECT}/secrets/chromagent-client-keys/versions/latest"
-        told[name] = settings.rate_limit.trusted_hops
-    assert told == hops
+    assert {name: service["ingress_settings"] for name, service in deployed.items()} == dict.fromkeys(deployed, expected.ingress)
+    assert {name: trusted_hops(service, monkeypatch) for name, service in deployed.items()} == expected.hops
+
+
+def trusted_hops(service: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Load what a function is told as the function does."""
+    monkeypatch.setenv("CHROMAGENT_CONFIG_JSON", service["environment_variables"]["CHROMAGENT_CONFIG_JSON"])
+    settings = config.load(registry.OPTIONS)
+    assert settings.client_keys == f"projects/{PROJECT}/secrets/chromagent-client-keys/versions/latest"
+    return settings.rate_limit.trusted_hops
 
 
 def test_each_identity_has_the_least_rights_and_no_value_is_in_the_state(tf: Terraform, root: Path) -> None:
@@ -126,24 +163,3 @@ def test_each_identity_has_the_least_rights_and_no_value_is_in_the_state(tf: Ter
         FUNCTION.removeprefix("serviceAccount:")
     }
     assert functions(planned)["chat"]["direct_vpc_egress"] == "VPC_EGRESS_PRIVATE_RANGES_ONLY"
-
-
-def test_every_service_that_is_used_is_enabled_and_none_is_ever_disabled(tf: Terraform, root: Path) -> None:
-    planned = terraform.resources(tf.plan(root, project_id=PROJECT, region="europe-west1"))
-    enabled = {service["service"] for service in own(planned, "google_project_service") if "service" in service}
-    assert enabled >= {
-        f"{name}.googleapis.com"
-        for name in (
-            "aiplatform",
-            "apigateway",
-            "cloudbuild",
-            "cloudfunctions",
-            "run",
-            "secretmanager",
-            "servicecontrol",
-            "storage",
-        )
-    }
-    assert not {"compute.googleapis.com", "redis.googleapis.com", "pubsub.googleapis.com"} & enabled
-    assert not any(service["disable_on_destroy"] for service in own(planned, "google_project_service"))
-    assert functions(planned)["chat"]["min_instance_count"] == 0
