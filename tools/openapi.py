@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from chromagent import __version__, errors  # noqa: E402 - after the path
-from chromagent.schema.chat import LONGEST_MODEL, ChatCompletionRequest  # noqa: E402
+from chromagent.schema.chat import LONGEST_NAME, ChatCompletionRequest  # noqa: E402
 
 TARGET = ROOT / "docs" / "openapi.json"
 Schema = dict[str, Any]
@@ -41,7 +41,7 @@ def request_schema() -> Schema:
     schema = TypeAdapter(ChatCompletionRequest).json_schema()
     properties: Schema = {name: {k: v for k, v in one.items() if k != "title"} for name, one in schema["properties"].items()}
     properties["messages"] |= {"items": reference("Message"), "minItems": 1}
-    properties["model"] |= {"minLength": 1, "maxLength": LONGEST_MODEL}
+    properties["model"] |= {"minLength": 1, "maxLength": LONGEST_NAME}
     return {key: value for key, value in schema.items() if key != "title"} | {"properties": properties}
 
 
