@@ -11,6 +11,7 @@ from chromagent import __version__
 from chromagent.errors import UpstreamInvalidResponse
 from chromagent.upstream.content import Decoder, open_decoder
 from chromagent.upstream.engine import Answer, Engine, UpstreamRequest
+from chromagent.upstream.pool import ConnectionPool
 
 if TYPE_CHECKING:
     import httpx
@@ -74,10 +75,8 @@ class UpstreamClient:
 
 def _open_engine(transport: "httpx.AsyncBaseTransport | None") -> Engine:
     if transport is None:
-        from chromagent.upstream.pool import ConnectionPool  # noqa: PLC0415
-
         return ConnectionPool()
-    from chromagent.upstream.over_httpx import HttpxEngine  # noqa: PLC0415 - httpx costs a cold start more than the engine itself
+    from chromagent.upstream.over_httpx import HttpxEngine  # noqa: PLC0415 - a worker needs no httpx
 
     return HttpxEngine(transport)
 

@@ -53,7 +53,7 @@ class Target(NamedTuple):
     path: str
 
 
-class Exchange:
+class PooledAnswer:
     """One answer (see `engine.Answer`). Once closed it no longer knows its connection, which may serve another."""
 
     def __init__(self, pool: "ConnectionPool", origin: Origin, connection: Connection) -> None:
@@ -83,7 +83,7 @@ class ConnectionPool:
         self._kept: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
         self._most_kept = MOST_KEPT
 
-    async def send(self, request: UpstreamRequest) -> Exchange:
+    async def send(self, request: UpstreamRequest) -> PooledAnswer:
         """Send a request and wait for the head of its answer.
 
         A connection that was kept may be closing while the request is on its way to it. That shows as its end before any byte of an
@@ -100,13 +100,13 @@ class ConnectionPool:
             started = asyncio.get_running_loop().time()
             try:
                 await connection.send(head, request.content, request.idle_timeout)
-                return Exchange(self, target.origin, connection)
+                return PooledAnswer(self, target.origin, connection)
             except UpstreamUnreachable:
                 if connection.answered or asyncio.get_running_loop().time() - started > STALE_WITHIN:
                     raise
         connection = await self._connect(target.origin, min(CONNECT_TIMEOUT, request.idle_timeout))
         await connection.send(head, request.content, request.idle_timeout)
-        return Exchange(self, target.origin, connection)
+        return PooledAnswer(self, target.origin, connection)
 
     async def close(self) -> None:
         """Drop the connections that wait for work; those at work are dropped when theirs is done."""
