@@ -41,6 +41,8 @@ REFUSED = "refuses connections"
 """The one fault that has no script: nobody listens."""
 REFUSED_OUTCOME = "502 upstream_unreachable; 0 tries"
 UNREACHABLE = "502 upstream_unreachable; 3 tries"
+ON_KEPT = "502 upstream_unreachable; 4 tries"
+"""The first try goes to a connection that was kept; one that ends before a byte of an answer was closing already, and costs no try."""
 INVALID = "502 upstream_invalid_response; 1 try"
 TIMED_OUT = "504 upstream_timeout; 1 try"
 
@@ -215,8 +217,8 @@ def after_the_end(*steps: Step) -> Script:
 
 
 CONNECTIONS: Final[dict[str, Fault]] = {
-    "closes before the status line": Fault(raw(BEAT, Ending.CLOSE), always(UNREACHABLE)),
-    "resets before the status line": Fault(raw(BEAT, Ending.RESET), always(UNREACHABLE)),
+    "closes before the status line": Fault(raw(BEAT, Ending.CLOSE), always(ON_KEPT)),
+    "resets before the status line": Fault(raw(BEAT, Ending.RESET), always(ON_KEPT)),
     "resets inside the headers": Fault(raw(b"HTTP/1.1 200 OK\r\ncontent-ty", BEAT, Ending.RESET), always(UNREACHABLE)),
     "resets after the headers": Fault(lambda m: [chunked_head(m), BEAT, Ending.RESET], always(UNREACHABLE)),
     "resets after the first part": Fault(after_first(Ending.RESET), broken_off("upstream_unreachable", UNREACHABLE)),
@@ -233,9 +235,9 @@ CONNECTIONS: Final[dict[str, Fault]] = {
     "sends each byte alone": Fault(bytewise, always(WELL)),
 }
 HTTP: Final[dict[str, Fault]] = {
-    "answers with no HTTP at all": Fault(raw(b"\x00\xffSSH-2.0-x\r\n" * 20, Ending.CLOSE), always(UNREACHABLE)),
+    "answers with no HTTP at all": Fault(raw(b"\x00\xffSSH-2.0-x\r\n" * 20, Ending.CLOSE), always(INVALID)),
     "sends headers without an end": Fault(
-        raw(b"HTTP/1.1 200 OK\r\n", *[b"x-filler: " + b"x" * 4000 + b"\r\n"] * 500, Ending.CLOSE), always(UNREACHABLE)
+        raw(b"HTTP/1.1 200 OK\r\n", *[b"x-filler: " + b"x" * 4000 + b"\r\n"] * 500, Ending.CLOSE), always(INVALID)
     ),
     "says 103 first": Fault(lambda m: [b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", BEAT, *good(m)], always(WELL)),
     "speaks HTTP/1.0, the end of the connection ends the body": Fault(
@@ -252,15 +254,15 @@ HTTP: Final[dict[str, Fault]] = {
     ),
     "writes a chunk's size in no hexadecimal": Fault(
         lambda m: [chunked_head(m), chunk(pieces(m)[0]), BEAT, b"zz\r\nabc\r\n", Ending.CLOSE],
-        broken_off("upstream_unreachable", UNREACHABLE),
+        broken_off("upstream_invalid_response", INVALID),
     ),
     "writes a negative size of a chunk": Fault(
         lambda m: [chunked_head(m), b"-5\r\nabc\r\n", Ending.CLOSE],
-        always(UNREACHABLE),
+        always(INVALID),
     ),
     "writes more than a chunk's size": Fault(
         lambda m: [chunked_head(m), chunk(pieces(m)[0]), BEAT, b"3\r\nabcdef\r\n", LAST_CHUNK, Ending.CLOSE],
-        broken_off("upstream_unreachable", UNREACHABLE),
+        broken_off("upstream_invalid_response", INVALID),
     ),
     "names a length beyond the body": Fault(
         lambda m: [head(200, kind(m), "content-length: 100000"), pieces(m)[0], BEAT, Ending.CLOSE],
