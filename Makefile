@@ -42,6 +42,10 @@ bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip and its bil
 	@$(BIN)/python tools/bundle.py
 
 docs: $(READY)  ## Write the tables of the documentation, and docs/openapi.json, from the code
+bench: $(READY)  ## Measure speed and memory against other ways (ARGS="unary --rounds 3")
+	@$(BIN)/python -m tools.bench $(ARGS)
+
+docs: $(READY)  ## Write the tables of the documentation from the code
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/openapi.py
 
@@ -70,4 +74,4 @@ else
 endif
 	@touch $(READY)
 
-.PHONY: help run test check lint format soak audit bundle docs lock requirements setup clean
+.PHONY: help run test check lint format soak audit bundle bench docs lock requirements setup clean

@@ -1,0 +1,120 @@
+"""Streams: what a relayed event costs, when the first arrives, and what many open streams hold and how late their events come."""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import Sequence
+from typing import Final
+
+import uvloop
+
+from tools.bench import batches, load, work
+from tools.bench.batches import Work
+from tools.bench.candidates import Bench, Target
+from tools.bench.figures import Report, percentile
+from tools.bench.upstream import Shape
+
+EVENTS: Final = 100
+PACED: Final = Shape(EVENTS, burst=1, pause=0.02)
+PACED_STREAMS: Final = 20
+BURSTS: Final = Shape(EVENTS, burst=25, pause=0.004)
+BURST_STREAMS: Final = 32
+MOST_BURSTS: Final = 1000
+SHORT: Final = Shape(2, burst=1, pause=0.001)
+OPEN: Final = Shape(24, burst=1, pause=0.25, stamped=True)
+RAMPS: Final = {100: 1.0, 1000: 3.0}
+"""Seconds over which so many streams are opened."""
+
+
+def measure(bench: Bench, targets: Sequence[Target], direct: Sequence[Target], report: Report, rounds: int) -> None:
+    """Measure what events cost, and when the first one comes if nothing else is going on."""
+    _measure_paced(bench, targets, report, rounds)
+    _measure_bursts(bench, targets, report, rounds)
+    _measure_first_byte(bench, [*direct, *targets], report, rounds)
+
+
+def _measure_paced(bench: Bench, targets: Sequence[Target], report: Report, rounds: int) -> None:
+    cpu = report.measure(f"streams of {EVENTS} events, one at a time: CPU of the server per event", "µs")
+    bench.shape(PACED)
+    for number in range(rounds):
+        for target in batches.rotate(targets, number):
+            batch = batches.run(Work(target, work.small(), PACED_STREAMS, PACED), PACED_STREAMS, report)
+            cpu.add(target.subject, batch.cpu / batch.count / EVENTS * 1e6)
+
+
+def _measure_bursts(bench: Bench, targets: Sequence[Target], report: Report, rounds: int) -> None:
+    cpu = report.measure(f"streams of {EVENTS} events, in bursts of {BURSTS.burst}: CPU of the server per event", "µs")
+    bench.shape(BURSTS)
+    works = {target.subject: Work(target, work.small(), BURST_STREAMS, BURSTS) for target in targets}
+    sizes = {subject: batches.size(one, report, first=BURST_STREAMS, most=MOST_BURSTS) for subject, one in works.items()}
+    for number in range(rounds):
+        for target in batches.rotate(targets, number):
+            batch = batches.run(works[target.subject], sizes[target.subject], report)
+            cpu.add(target.subject, batch.cpu / batch.count / EVENTS * 1e6)
+
+
+def _measure_first_byte(bench: Bench, targets: Sequence[Target], report: Report, rounds: int) -> None:
+    first = report.measure("1 open stream: time to the first byte added to direct calls, p50", "ms")
+    bench.shape(SHORT)
+    for number in range(rounds):
+        for target in batches.rotate(targets, number):
+            outcome = batches.run(Work(target, work.small(), 1, SHORT), 20, report).outcome
+            first.add(target.subject, percentile(outcome.first_bytes, 0.5) * 1e3)
+    first.subtract_direct()
+
+
+def measure_open(bench: Bench, candidates: Sequence[str], report: Report, rounds: int) -> None:
+    """Measure first bytes, delays and memory while 100 and 1,000 streams are open. LiteLLM is spared the thousand."""
+    bench.shape(OPEN)
+    for count, ramp in RAMPS.items():
+        first = report.measure(f"{count:,} open streams: time to the first byte added to direct calls, p50", "ms")
+        late = report.measure(f"{count:,} open streams: delay of an event added to direct calls, p99", "ms")
+        memory = report.measure(f"{count:,} open streams: memory per open stream", "kB")
+        chosen = [name for name in candidates if name != "litellm" or count == 100]
+        for _ in range(rounds):
+            for name in chosen:
+                with bench.start(name) as targets:
+                    for target in targets[: None if name in ("gateway", "direct") else 1]:
+                        outcome, taken = _open(target, count, ramp, report)
+                        first.add(target.subject, percentile(outcome.first_bytes, 0.5) * 1e3)
+                        late.add(target.subject, percentile(outcome.delays, 0.99) * 1e3)
+                        if target is targets[0] and name != "direct":
+                            memory.add(target.subject, taken / count / 1e3)
+        first.subtract_direct()
+        late.subtract_direct()
+
+
+def _open(target: Target, count: int, ramp: float, report: Report) -> tuple[load.Outcome, int]:
+    """Open so many streams; return what was seen of them, and how much memory they took at most, in bytes."""
+    request = target.request(work.small(), stream=True)
+    batches.run(Work(target, work.small(), 10), 100, report)
+    before = target.process.resident_bytes()
+    outcome, most = uvloop.run(_watch(target, request, count, ramp))
+    if outcome.errors:
+        report.note(f"{target.subject}: {outcome.errors} of {count} open streams failed")
+    return outcome, most - before
+
+
+async def _watch(target: Target, request: bytes, count: int, ramp: float) -> tuple[load.Outcome, int]:
+    """Open the streams, and look at the server's memory meanwhile."""
+    most = 0
+
+    async def look() -> None:
+        nonlocal most
+        while True:
+            most = max(most, target.process.resident_bytes())
+            await asyncio.sleep(0.2)
+
+    looking = asyncio.create_task(look())
+    outcome = await load.open_streams(target.process.port, request, target.check(OPEN), count=count, ramp=ramp)
+    looking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await looking
+    return outcome, most
+
+
+def allow_descriptors(count: int) -> None:
+    """Let this process, and what it starts, open that many files. Raises `ValueError` where the machine forbids it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
