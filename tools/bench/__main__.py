@@ -1,61 +1,102 @@
-"""`python -m tools.bench [part …] [--rounds N] [--json FILE]`: measure, and print the tables. All on loopback, all bounded.
+"""`python -m tools.bench [part …] [--rounds N] [--without NAME] [--json FILE]`: measure, and print the tables.
 
-Parts: unary, streams, open, coldstart, growth, memory; all of them if none is named.
+Parts: unary, streams, open, coldstart, growth, memory; all of them if none is named. All on loopback, all bounded.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from tools.bench import machine, streams, unary
+from tools.bench import coldstart, growth, litellm, machine, memory, streams, unary
 from tools.bench.candidates import Bench
 from tools.bench.figures import Report
 
-PARTS = ("unary", "streams", "open")
-CANDIDATES = ("gateway", "floor")
+PARTS: Final = ("unary", "streams", "open", "coldstart", "growth", "memory")
+CANDIDATES: Final = ("gateway", "floor", "litellm")
+DESCRIPTORS: Final = 8192
 
 
 def main() -> None:
     """Read the command line and measure."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="part", help=" ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--without", action="append", default=[], choices=CANDIDATES[1:], help="leave a candidate out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there too")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {' '.join(sorted(unknown))}")
     report = Report()
-    streams.allow_descriptors(8192)
     start = time.monotonic()
+    candidates = [name for name in CANDIDATES if name not in options.without and _is_there(name, report)]
     with tempfile.TemporaryDirectory() as folder:
-        run(options.parts or [*PARTS], Path(folder), report, options.rounds)
-    report.note(f"{time.monotonic() - start:.0f} s for all of this; {options.rounds} rounds")
+        run(options.parts or PARTS, candidates, Path(folder), report, options.rounds)
+    report.note(f"{options.rounds} rounds, {time.monotonic() - start:.0f} s for all of this")
     print(report.text())
     if options.json:
         options.json.write_text(json.dumps(report.document(), indent=1))
 
 
-def run(parts: list[str], folder: Path, report: Report, rounds: int) -> None:
+def run(parts: Sequence[str], candidates: Sequence[str], folder: Path, report: Report, rounds: int) -> None:
     """Set the machine up and measure the chosen parts."""
     cores = machine.choose_cores()
     if not cores.apart:
         report.note("only one core: the harness disturbs what it measures")
     os.sched_setaffinity(0, {cores.load})
+    streams.allow_descriptors(DESCRIPTORS)
     bench = Bench(cores, folder)
     with bench.upstream():
-        with contextlib.ExitStack() as stack:
-            direct, *others = [stack.enter_context(bench.start(name)) for name in ("direct", *CANDIDATES)]
-            targets = [target for found in others for target in found]
-            if "unary" in parts:
-                unary.measure(targets, direct, report, rounds)
-            if "streams" in parts:
-                streams.measure(bench, targets, direct, report, rounds)
+        _measure_running(bench, parts, candidates, report, rounds)
         if "open" in parts:
-            streams.measure_open(bench, ["direct", *CANDIDATES], report, max(1, rounds // 4))
+            _tell("open")
+            streams.measure_open(bench, ["direct", *candidates], report, max(1, rounds // 3))
+        if "coldstart" in parts:
+            _tell("coldstart")
+            coldstart.measure(bench, report, rounds, with_litellm="litellm" in candidates)
+        if "memory" in parts:
+            _tell("memory")
+            memory.measure(bench, report, rounds)
+
+
+def _measure_running(bench: Bench, parts: Sequence[str], candidates: Sequence[str], report: Report, rounds: int) -> None:
+    """Measure the parts that all candidates stand ready for, taking turns."""
+    if not {"unary", "streams", "growth"} & set(parts):
+        return
+    with contextlib.ExitStack() as stack:
+        direct, *others = [stack.enter_context(bench.start(name)) for name in ("direct", *candidates)]
+        targets = [target for found in others for target in found]
+        if "unary" in parts:
+            _tell("unary")
+            unary.measure(targets, direct, report, rounds)
+        if "streams" in parts:
+            _tell("streams")
+            streams.measure(bench, targets, direct, report, rounds)
+        if "growth" in parts:
+            _tell("growth")
+            growth.measure(bench, [target for target in targets if target.who == "gateway" or target is others[1][0]], report)
+
+
+def _is_there(name: str, report: Report) -> bool:
+    """Say whether a candidate can be started; install it if it needs that."""
+    if name == "litellm":
+        try:
+            litellm.install()
+        except litellm.NotInstalledError as error:
+            report.note(f"LITELLM IS NOT MEASURED, as it cannot be installed here: {error}")
+            return False
+    return True
+
+
+def _tell(part: str) -> None:
+    """Say on the side what goes on."""
+    print(f"{part} …", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,18 @@
 import contextlib
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import httpx
 
 from chromagent.codec import JsonObject
 from chromagent.local import keys
 from tests.support.processes import free_port
-from tools.bench import canned, machine
+from tools.bench import canned, litellm, machine
 from tools.bench.canned import Wire
 from tools.bench.load import Answer, Check
 from tools.bench.machine import READY_WITHIN, ROOT, Cores, Process
@@ -23,6 +22,8 @@ from tools.bench.upstream import Shape
 
 FUNCTIONS: Final = Path(__file__).parent / "functions"
 MODELS: Final[dict[Wire, str]] = {"gemini": "gemini-3.8-flash", "claude": "claude-sonnet-4-6"}
+LITELLM: Final[dict[Wire, str]] = {"gemini": "vertex_ai/gemini-2.5-flash", "claude": "vertex_ai/claude-sonnet-4-5"}
+"""The same work under names that the pinned LiteLLM knows."""
 _RESOURCE: Final = "/v1/projects/p/locations/global/publishers/"
 VENDOR_PATHS: Final[dict[Wire, tuple[str, str]]] = {
     "gemini": (
@@ -38,29 +39,35 @@ VENDOR_PATHS: Final[dict[Wire, tuple[str, str]]] = {
 
 
 class Subject(NamedTuple):
-    """A row of a table: who, and which wire format behind it."""
+    """A row of a table: who, and which wire format is behind it where that makes a difference."""
 
     who: str
-    wire: Wire
+    wire: Wire | Literal[""] = ""
 
     def __str__(self) -> str:
-        return f"{self.who}, {self.wire}"
+        return f"{self.who}, {self.wire}" if self.wire else self.who
 
 
 @dataclass(frozen=True)
 class Target:
     """A candidate together with the wire format that it speaks to the upstream."""
 
-    subject: Subject
+    who: str
+    wire: Wire
     process: Process
     key: str
     translates: bool
     """Whether its answers are OpenAI's."""
 
+    @property
+    def subject(self) -> Subject:
+        """Its row."""
+        return Subject(self.who, self.wire)
+
     def request(self, body: JsonObject, *, stream: bool) -> bytes:
         """Write a whole HTTP request."""
-        path = "/v1/chat/completions" if self.translates else VENDOR_PATHS[self.subject.wire][stream]
-        fields: JsonObject = {"model": MODELS[self.subject.wire], **body} | ({"stream": True} if stream else {})
+        path = "/v1/chat/completions" if self.translates else VENDOR_PATHS[self.wire][stream]
+        fields: JsonObject = {"model": MODELS[self.wire], **body} | ({"stream": True} if stream else {})
         content = json.dumps(fields).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {self.key}\r\ncontent-type: application/json\r\n"
@@ -70,7 +77,7 @@ class Target:
 
     def check(self, shape: Shape | None = None) -> Check:
         """Say how an answer is told to be whole: a stream of that shape, or one document."""
-        last = b"data: [DONE]\n\n" if self.translates else canned.LAST_WORDS[self.subject.wire]
+        last = b"data: [DONE]\n\n" if self.translates else canned.LAST_WORDS[self.wire]
         words = 1 if shape is None else shape.events
 
         def is_whole(answer: Answer) -> bool:
@@ -96,7 +103,7 @@ class Bench:
     @contextlib.contextmanager
     def upstream(self) -> Generator[None]:
         """Run the fake upstream."""
-        command = [sys.executable, "-m", "tools.bench.upstream", str(self.upstream_port)]
+        command = [str(machine.PYTHON), "-m", "tools.bench.upstream", str(self.upstream_port)]
         with machine.process(command, self.cores.load, self.upstream_port, ROOT, self.folder / "upstream.log", {}) as found:
             wait_until_ready(found, "/shape?events=1&burst=1&pause=0&stamped=0")
             self._upstream = found
@@ -123,7 +130,7 @@ class Bench:
         command = machine.function_command("functions/main.py", "chat_completions", port)
         with machine.process(command, self.cores.server, port, ROOT, self.folder / "gateway.log", self.configuration()) as found:
             wait_until_ready(found, "/health")
-            yield [Target(Subject("gateway", wire), found, self.key, translates=True) for wire in MODELS]
+            yield [Target("gateway", wire, found, self.key, translates=True) for wire in MODELS]
 
     @contextlib.contextmanager
     def floor(self) -> Generator[list[Target]]:
@@ -137,17 +144,30 @@ class Bench:
         }
         with machine.process(command, self.cores.server, port, ROOT, self.folder / "floor.log", environment) as found:
             wait_until_ready(found, "/", status=401)
-            yield [Target(Subject("floor", wire), found, self.key, translates=False) for wire in MODELS]
+            yield [Target("floor", wire, found, self.key, translates=False) for wire in MODELS]
 
     @contextlib.contextmanager
     def direct(self) -> Generator[list[Target]]:
         """Ask the upstream itself: what the harness sees when there is no server between. Its CPU is not looked at."""
         assert self._upstream is not None
-        yield [Target(Subject("direct", wire), self._upstream, self.key, translates=False) for wire in MODELS]
+        yield [Target("direct", wire, self._upstream, self.key, translates=False) for wire in MODELS]
+
+    @contextlib.contextmanager
+    def litellm(self) -> Generator[list[Target]]:
+        """Run LiteLLM. Raises `litellm.NotInstalledError`."""
+        port = free_port()
+        configuration = litellm.configure(
+            self.folder, self.upstream_url, self.key, {MODELS[wire]: own for wire, own in LITELLM.items()}
+        )
+        command = [str(litellm.install()), "--config", str(configuration), "--host", "127.0.0.1", "--port", str(port)]
+        environment = litellm.environment(self.folder, f"127.0.0.1:{self.upstream_port}")
+        with machine.process(command, self.cores.server, port, self.folder, self.folder / "litellm.log", environment) as found:
+            wait_until_ready(found, "/health/liveliness")
+            yield [Target("litellm", wire, found, self.key, translates=True) for wire in LITELLM]
 
     def start(self, name: str) -> contextlib.AbstractContextManager[list[Target]]:
         """Run a candidate by its name."""
-        starts = {"direct": self.direct, "gateway": self.gateway, "floor": self.floor}
+        starts = {"direct": self.direct, "gateway": self.gateway, "floor": self.floor, "litellm": self.litellm}
         return starts[name]()
 
 

@@ -4,9 +4,9 @@ while disturbs both sides of it.
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tools.bench.candidates import Subject
 
@@ -19,6 +19,8 @@ class Measure:
 
     title: str
     unit: str
+    references: Sequence[str] = REFERENCES
+    """What the others are compared with."""
     rows: dict[Subject, list[float]] = field(default_factory=dict[Subject, list[float]])
 
     def add(self, subject: Subject, value: float) -> None:
@@ -43,11 +45,11 @@ class Measure:
 
     def text(self) -> str:
         """Write the table."""
-        heads = [f"{self.title} [{self.unit}]", "min", "median", "max", *(f"x {name}" for name in REFERENCES)]
+        heads = [f"{self.title} [{self.unit}]", "min", "median", "max", *(f"x {name}" for name in self.references)]
         return table(heads, [self._row(subject, values) for subject, values in self.rows.items()])
 
     def _row(self, subject: Subject, values: Sequence[float]) -> list[str]:
-        ratios = [self.ratio(subject, Subject(name, subject.wire)) for name in REFERENCES]
+        ratios = [self.ratio(subject, Subject(name, subject.wire)) for name in self.references]
         spread = (min(values), statistics.median(values), max(values))
         return [str(subject), *map(number, spread), *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)]
 
@@ -55,23 +57,41 @@ class Measure:
         """Return the same for machines, every value included."""
         rows = {
             str(subject): {"values": values}
-            | {f"x_{name}": self.ratio(subject, Subject(name, subject.wire)) for name in REFERENCES}
+            | {f"x_{name}": self.ratio(subject, Subject(name, subject.wire)) for name in self.references}
             for subject, values in self.rows.items()
         }
         return {"title": self.title, "unit": self.unit, "rows": rows}
+
+
+class Told(Protocol):
+    """A part of the report."""
+
+    @property
+    def rows(self) -> Mapping[Subject, Sequence[float]]:
+        """What was measured; a table without rows is left out."""
+        ...
+
+    def text(self) -> str:
+        """Write a table."""
+        ...
+
+    def document(self) -> dict[str, Any]:
+        """Return the same for machines."""
+        ...
 
 
 @dataclass
 class Report:
     """What a run found, in the order of its finding."""
 
-    measures: list[Measure] = field(default_factory=list[Measure])
+    measures: list[Told] = field(default_factory=list[Told])
     notes: list[str] = field(default_factory=list[str])
 
-    def measure(self, title: str, unit: str) -> Measure:
+    def measure(self, title: str, unit: str, *references: str) -> Measure:
         """Open a measure."""
-        self.measures.append(Measure(title, unit))
-        return self.measures[-1]
+        measure = Measure(title, unit, references or REFERENCES)
+        self.measures.append(measure)
+        return measure
 
     def note(self, text: str) -> None:
         """Say something that belongs to the figures."""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from tests.support.processes import clean_environment
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+PYTHON: Final = Path(sys.executable)
 READY_WITHIN: Final = 120.0
 """Seconds."""
 
@@ -104,7 +105,7 @@ def tree(pid: int) -> list[int]:
 
 def function_command(source: str, target: str, port: int) -> list[str]:
     """Serve a function as the platform does: the framework picks uvloop and httptools up where they are installed."""
-    command = [sys.executable, "-m", "functions_framework", "--source", source, "--target", target]
+    command = [str(PYTHON), "-m", "functions_framework", "--source", source, "--target", target]
     return [*command, "--host", "127.0.0.1", "--port", str(port)]
 
 

@@ -20,12 +20,12 @@ def agent() -> JsonObject:
 
 def history(length: int) -> list[JsonObject]:
     """A conversation of so many messages: questions, answers, calls and results in turn, a question at its end."""
-    messages: list[JsonObject] = [{"role": "system", "content": SENTENCE * 4}]
-    for number in range((length - 1) // 4):
-        messages += _turn(number)
-    while len(messages) < length:
-        messages.append({"role": "user", "content": SENTENCE})
-    return messages[:length] if messages[length - 1]["role"] == "user" else [*messages[: length - 1], messages[1]]
+    question: JsonObject = {"role": "user", "content": SENTENCE}
+    if length == 1:
+        return [question]
+    turns = [message for number in range(length // 4) for message in _turn(number)][: (length - 2) // 4 * 4]
+    questions = [question] * (length - 1 - len(turns))
+    return [{"role": "system", "content": SENTENCE * 4}, *turns, *questions]
 
 
 def _turn(number: int) -> list[JsonObject]:
