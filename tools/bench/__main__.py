@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tools.bench import coldstart, growth, litellm, machine, memory, streams, unary
-from tools.bench.candidates import Bench
+from tools.bench import coldstart, goals, growth, litellm, machine, memory, streams, unary
+from tools.bench.candidates import Bench, Subject
 from tools.bench.figures import Report
 
 PARTS: Final = ("unary", "streams", "open", "coldstart", "growth", "memory")
 CANDIDATES: Final = ("gateway", "floor", "litellm")
 DESCRIPTORS: Final = 8192
+GROWING: Final = (Subject("gateway", "gemini"), Subject("gateway", "claude"), Subject("floor", "gemini"))
 
 
 def main() -> None:
@@ -40,6 +41,7 @@ def main() -> None:
         run(options.parts or PARTS, candidates, Path(folder), report, options.rounds)
     report.note(f"{options.rounds} rounds, {time.monotonic() - start:.0f} s for all of this")
     print(report.text())
+    print(f"\n{goals.text(report)}")
     if options.json:
         options.json.write_text(json.dumps(report.document(), indent=1))
 
@@ -80,7 +82,7 @@ def _measure_running(bench: Bench, parts: Sequence[str], candidates: Sequence[st
             streams.measure(bench, targets, direct, report, rounds)
         if "growth" in parts:
             _tell("growth")
-            growth.measure(bench, [target for target in targets if target.who == "gateway" or target is others[1][0]], report)
+            growth.measure(bench, [target for target in targets if target.subject in GROWING], report)
 
 
 def _is_there(name: str, report: Report) -> bool:

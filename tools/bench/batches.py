@@ -12,6 +12,7 @@ from tools.bench.candidates import Target
 from tools.bench.figures import Report
 from tools.bench.upstream import Shape
 
+LEAST: Final = 20
 BUDGET: Final = 0.4
 """Seconds of the server's processor time that a batch aims at."""
 
@@ -48,10 +49,10 @@ def run(work: Work, count: int, report: Report) -> Batch:
 
 
 def size(work: Work, report: Report, *, first: int, most: int) -> int:
-    """Warm the server up with two batches and return how many requests the budget allows, at least one for each connection."""
+    """Warm the server up with two batches and return how many requests the budget allows."""
     run(work, first, report)
     batch = run(work, first, report)
-    return max(work.connections, min(most, int(BUDGET / batch.cpu * first)))
+    return max(LEAST, min(most, int(BUDGET / batch.cpu * first)))
 
 
 def rotate(targets: Sequence[Target], number: int) -> list[Target]:

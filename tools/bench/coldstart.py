@@ -19,6 +19,11 @@ from tools.bench.deployment import Deployment
 from tools.bench.figures import Report
 from tools.bench.machine import READY_WITHIN, ROOT, Process
 
+WALL: Final = "cold start: process start to first 200"
+RESIDENT: Final = "cold start: RSS after the first 200, both processes"
+HEALTH: Final = "gateway, /health"
+CHAT_FILE: Final = "gateway, chat, keys in a file, ADC"
+CHAT_STORE: Final = "gateway, chat, keys in Secret Manager, ADC"
 LOOK_EVERY: Final = 0.002
 """Seconds between two tries to connect."""
 LITELLM_STARTS: Final = 2
@@ -37,9 +42,9 @@ class Start:
 
 def measure(bench: Bench, report: Report, rounds: int, *, with_litellm: bool) -> None:
     """Start everything once in every round."""
-    wall = report.measure("cold start: process start to first 200", "ms", "trivial")
+    wall = report.measure(WALL, "ms", "trivial")
     cpu = report.measure("cold start: CPU until the first 200", "ms", "trivial")
-    memory = report.measure("cold start: RSS after the first 200, both processes", "MB", "trivial")
+    memory = report.measure(RESIDENT, "MB", "trivial")
     shared = report.measure("cold start: the same with shared pages counted once (PSS)", "MB", "trivial")
     with _secret_store(bench) as secrets:
         starts = _starts(bench, deployment.deploy(bench.folder), secrets)
@@ -71,10 +76,10 @@ def _starts(bench: Bench, place: Deployment, secrets: Mapping[str, str]) -> list
     trivial = [str(place.command), "--source", str(FUNCTIONS / "trivial" / "main.py"), "--target", "trivial"]
     return [
         Start("trivial", place.app, trivial, _get("/")),
-        Start("gateway, /health", place.compiled, gateway, health, from_file),
-        Start("gateway, /health, archive without byte code", place.app, gateway, health, from_file),
-        Start("gateway, chat, keys in a file, ADC", place.compiled, gateway, chat, from_file),
-        Start("gateway, chat, keys in Secret Manager, ADC", place.compiled, gateway, chat, from_store),
+        Start(HEALTH, place.compiled, gateway, health, from_file),
+        Start(f"{HEALTH}, archive without byte code", place.app, gateway, health, from_file),
+        Start(CHAT_FILE, place.compiled, gateway, chat, from_file),
+        Start(CHAT_STORE, place.compiled, gateway, chat, from_store),
     ]
 
 

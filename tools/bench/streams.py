@@ -22,6 +22,11 @@ BURST_STREAMS: Final = 32
 MOST_BURSTS: Final = 1000
 SHORT: Final = Shape(2, burst=1, pause=0.001)
 OPEN: Final = Shape(24, burst=1, pause=0.25, stamped=True)
+PACED_CPU: Final = f"streams of {EVENTS} events, one at a time: CPU of the server per event"
+BURST_CPU: Final = f"streams of {EVENTS} events, in bursts of {BURSTS.burst}: CPU of the server per event"
+DELAY: Final = "{} open streams: delay of an event added to direct calls, p99"
+MEMORY: Final = "{} open streams: memory per open stream"
+FAILED: Final = "{} open streams: failed"
 RAMPS: Final = {100: 1.0, 1000: 3.0}
 """Seconds over which so many streams are opened."""
 
@@ -34,7 +39,7 @@ def measure(bench: Bench, targets: Sequence[Target], direct: Sequence[Target], r
 
 
 def _measure_paced(bench: Bench, targets: Sequence[Target], report: Report, rounds: int) -> None:
-    cpu = report.measure(f"streams of {EVENTS} events, one at a time: CPU of the server per event", "µs")
+    cpu = report.measure(PACED_CPU, "µs")
     bench.shape(PACED)
     for number in range(rounds):
         for target in batches.rotate(targets, number):
@@ -43,7 +48,7 @@ def _measure_paced(bench: Bench, targets: Sequence[Target], report: Report, roun
 
 
 def _measure_bursts(bench: Bench, targets: Sequence[Target], report: Report, rounds: int) -> None:
-    cpu = report.measure(f"streams of {EVENTS} events, in bursts of {BURSTS.burst}: CPU of the server per event", "µs")
+    cpu = report.measure(BURST_CPU, "µs")
     bench.shape(BURSTS)
     works = {target.subject: Work(target, work.small(), BURST_STREAMS, BURSTS) for target in targets}
     sizes = {subject: batches.size(one, report, first=BURST_STREAMS, most=MOST_BURSTS) for subject, one in works.items()}
@@ -64,32 +69,49 @@ def _measure_first_byte(bench: Bench, targets: Sequence[Target], report: Report,
 
 
 def measure_open(bench: Bench, candidates: Sequence[str], report: Report, rounds: int) -> None:
-    """Measure first bytes, delays and memory while 100 and 1,000 streams are open. LiteLLM is spared the thousand."""
+    """Measure first bytes, delays and memory while 100 and 1,000 streams are open, each time on servers just started.
+
+    LiteLLM is spared the thousand.
+    """
     bench.shape(OPEN)
-    for count, ramp in RAMPS.items():
-        first = report.measure(f"{count:,} open streams: time to the first byte added to direct calls, p50", "ms")
-        late = report.measure(f"{count:,} open streams: delay of an event added to direct calls, p99", "ms")
-        memory = report.measure(f"{count:,} open streams: memory per open stream", "kB")
-        chosen = [name for name in candidates if name != "litellm" or count == 100]
+    for count in RAMPS:
+        tables = Tables(report, count)
         for _ in range(rounds):
-            for name in chosen:
-                with bench.start(name) as targets:
-                    for target in targets[: None if name in ("gateway", "direct") else 1]:
-                        outcome, taken = _open(target, count, ramp, report)
-                        first.add(target.subject, percentile(outcome.first_bytes, 0.5) * 1e3)
-                        late.add(target.subject, percentile(outcome.delays, 0.99) * 1e3)
-                        if target is targets[0] and name != "direct":
-                            memory.add(target.subject, taken / count / 1e3)
-        first.subtract_direct()
-        late.subtract_direct()
+            for name in candidates:
+                if name != "litellm" or count == 100:
+                    _measure_started(bench, name, count, tables, report)
+        tables.first.subtract_direct()
+        tables.late.subtract_direct()
 
 
-def _open(target: Target, count: int, ramp: float, report: Report) -> tuple[load.Outcome, int]:
+class Tables:
+    """The tables of so many open streams."""
+
+    def __init__(self, report: Report, count: int) -> None:
+        self.first = report.measure(f"{count:,} open streams: time to the first byte added to direct calls, p50", "ms")
+        self.late = report.measure(DELAY.format(f"{count:,}"), "ms")
+        self.memory = report.measure(MEMORY.format(f"{count:,}"), "kB")
+        self.failed = report.measure(FAILED.format(f"{count:,}"), "streams")
+
+
+def _measure_started(bench: Bench, name: str, count: int, tables: Tables, report: Report) -> None:
+    """Measure on a server of its own: memory with the first streams that it has, the other wire format after them."""
+    with bench.start(name) as targets:
+        for target in targets if name in ("direct", "gateway") else targets[:1]:
+            outcome, taken = _open(target, count, report)
+            tables.first.add(target.subject, percentile(outcome.first_bytes, 0.5) * 1e3)
+            tables.late.add(target.subject, percentile(outcome.delays, 0.99) * 1e3)
+            tables.failed.add(target.subject, outcome.errors)
+            if target is targets[0] and name != "direct":
+                tables.memory.add(target.subject, taken / count / 1e3)
+
+
+def _open(target: Target, count: int, report: Report) -> tuple[load.Outcome, int]:
     """Open so many streams; return what was seen of them, and how much memory they took at most, in bytes."""
     request = target.request(work.small(), stream=True)
     batches.run(Work(target, work.small(), 10), 100, report)
     before = target.process.resident_bytes()
-    outcome, most = uvloop.run(_watch(target, request, count, ramp))
+    outcome, most = uvloop.run(_watch(target, request, count, RAMPS[count]))
     if outcome.errors:
         report.note(f"{target.subject}: {outcome.errors} of {count} open streams failed")
     return outcome, most - before

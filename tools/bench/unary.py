@@ -10,9 +10,10 @@ from tools.bench.candidates import Target
 from tools.bench.figures import Report, percentile
 
 CASES: Final = {"small": work.small(), "20 messages, 5 tools": work.agent()}
+CPU: Final = "unary, {}: CPU of the server per request"
 CONNECTIONS: Final = 64
 MOST: Final = 3000
-ALONE: Final = 60
+ALONE: Final = 40
 """Requests one after the other, for latencies."""
 
 
@@ -24,10 +25,10 @@ def measure(targets: Sequence[Target], direct: Sequence[Target], report: Report,
 
 
 def _measure_cost(name: str, body: JsonObject, targets: Sequence[Target], report: Report, rounds: int) -> None:
-    cpu = report.measure(f"unary, {name}: CPU of the server per request", "µs")
+    cpu = report.measure(CPU.format(name), "µs")
     rate = report.measure(f"unary, {name}: requests per second of one core", "1/s")
     works = {target.subject: Work(target, body, CONNECTIONS) for target in targets}
-    sizes = {subject: batches.size(one, report, first=100, most=MOST) for subject, one in works.items()}
+    sizes = {subject: batches.size(one, report, first=30, most=MOST) for subject, one in works.items()}
     for number in range(rounds):
         for target in batches.rotate(targets, number):
             batch = batches.run(works[target.subject], sizes[target.subject], report)
