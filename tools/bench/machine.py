@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -110,15 +111,13 @@ def function_command(source: str, target: str, port: int) -> list[str]:
 
 
 def _end(handle: "subprocess.Popen[bytes]") -> None:
-    descendants = tree(handle.pid)
+    """Ask it to end, then end whatever is left of the session that was opened for it."""
     handle.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         handle.wait(5)
-    except subprocess.TimeoutExpired:
-        for pid in descendants:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        handle.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(handle.pid, signal.SIGKILL)
+    handle.wait()
 
 
 def _cpu_clock(pid: int) -> float:
