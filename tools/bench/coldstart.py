@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.processes import free_port
-from tools.bench import deployment, litellm, machine, secret_store, work
+from tools.bench import litellm, machine, secret_store, work
 from tools.bench.candidates import FUNCTIONS, LITELLM, MODELS, Bench, Subject
 from tools.bench.deployment import Deployment
 from tools.bench.figures import Report
 from tools.bench.machine import READY_WITHIN, ROOT, Process
 
 WALL: Final = "cold start: process start to first 200"
+CPU: Final = "cold start: CPU until the first 200"
 RESIDENT: Final = "cold start: RSS after the first 200, both processes"
 HEALTH: Final = "gateway, /health"
 CHAT_FILE: Final = "gateway, chat, keys in a file, ADC"
@@ -40,18 +41,18 @@ class Start:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def measure(bench: Bench, report: Report, rounds: int, *, with_litellm: bool) -> None:
+def measure(bench: Bench, place: Deployment, report: Report, rounds: int, *, with_litellm: bool) -> None:
     """Start everything once in every round."""
     wall = report.measure(WALL, "ms", "trivial")
-    cpu = report.measure("cold start: CPU until the first 200", "ms", "trivial")
+    cpu = report.measure(CPU, "ms", "trivial")
     memory = report.measure(RESIDENT, "MB", "trivial")
     shared = report.measure("cold start: the same with shared pages counted once (PSS)", "MB", "trivial")
     with _secret_store(bench) as secrets:
-        starts = _starts(bench, deployment.deploy(bench.folder), secrets)
+        starts = _starts(bench, place, secrets)
         starts += [_litellm(bench)] if with_litellm else []
         for number in range(rounds + 1):
             for start in starts:
-                if start.name.startswith("litellm") and number > LITELLM_STARTS:
+                if start.name.startswith("litellm") and not 0 < number <= LITELLM_STARTS:
                     continue
                 with _started(bench, start) as (process, took, spent):
                     if number == 0:

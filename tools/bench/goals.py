@@ -48,11 +48,11 @@ def saving(title: str) -> Find:
     return find
 
 
-def start(name: str) -> Find:
-    """A cold start in those of a trivial function."""
+def start(title: str, name: str) -> Find:
+    """A cold start in those of a trivial function, by the clock or by processor time."""
 
     def find(report: Report) -> float | None:
-        measure = _measure(report, coldstart.WALL)
+        measure = _measure(report, title)
         return measure.ratio(Subject(name), Subject("trivial")) if measure else None
 
     return find
@@ -78,9 +78,17 @@ GOALS: Final = (
     Goal("an event in a burst: CPU in floors", "x", 2.5, ratio(streams.BURST_CPU, "floor")),
     Goal("unary, small: CPU of LiteLLM in gateways", "x", 25, saving(unary.CPU.format("small")), at_least=True),
     Goal("an event in a burst: CPU of LiteLLM in gateways", "x", 40, saving(streams.BURST_CPU), at_least=True),
-    Goal("cold start to /health, in trivial functions", "x", 1.25, start(coldstart.HEALTH)),
-    Goal("cold start to a chat, keys in a file, ADC, in trivial functions", "x", 1.8, start(coldstart.CHAT_FILE)),
-    Goal("cold start to a chat, keys in Secret Manager, ADC, in trivial functions", "x", 2.8, start(coldstart.CHAT_STORE)),
+    Goal("cold start to /health, in trivial functions", "x", 1.25, start(coldstart.WALL, coldstart.HEALTH)),
+    Goal("cold start to a chat, keys in a file, ADC, in trivial functions", "x", 1.8, start(coldstart.WALL, coldstart.CHAT_FILE)),
+    Goal(
+        "cold start to a chat, keys in Secret Manager, ADC, in trivial functions",
+        "x",
+        2.8,
+        start(coldstart.WALL, coldstart.CHAT_STORE),
+    ),
+    Goal("the same by CPU: /health", "x", 1.25, start(coldstart.CPU, coldstart.HEALTH)),
+    Goal("the same by CPU: chat, keys in a file", "x", 1.8, start(coldstart.CPU, coldstart.CHAT_FILE)),
+    Goal("the same by CPU: chat, keys in Secret Manager", "x", 2.8, start(coldstart.CPU, coldstart.CHAT_STORE)),
     Goal("memory after /health, both processes", "MB", 85, worst(coldstart.RESIDENT, coldstart.HEALTH)),
     Goal("memory per open stream, of 1,000", "kB", 60, worst(streams.MEMORY.format("1,000"))),
     Goal("1,000 open streams: failed", "", 0, worst(streams.FAILED.format("1,000"))),

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.processes import clean_environment
-from tools.bench import deployment, machine
+from tools.bench import machine
 from tools.bench.candidates import Bench, Subject
+from tools.bench.deployment import Deployment
 from tools.bench.figures import Report
 
 IMPORTS: Final = {
@@ -19,11 +20,10 @@ IMPORTS: Final = {
 RESIDENT: Final = "; print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmRSS')))"
 
 
-def measure(bench: Bench, report: Report, rounds: int) -> None:
+def measure(bench: Bench, place: Deployment, report: Report, rounds: int) -> None:
     """Measure imports in fresh interpreters, and sizes."""
     spent = report.measure("import in a fresh interpreter, byte code present: CPU", "ms", "functions_framework.aio")
     memory = report.measure("import in a fresh interpreter: RSS", "MB", "functions_framework.aio")
-    place = deployment.deploy(bench.folder)
     for number in range(rounds + 1):
         for name, statement in IMPORTS.items():
             cpu, resident = _import(place.python, statement, place.compiled, bench)
