@@ -12,7 +12,7 @@ from tools.bench import canned, machine
 from tools.bench.candidates import Subject, Target
 from tools.bench.figures import Measure
 from tools.bench.growth import Axis, Curve
-from tools.bench.load import Answer
+from tools.bench.load import Answer, Outcome
 from tools.bench.machine import Process
 from tools.bench.upstream import Shape, read_shape
 
@@ -38,7 +38,7 @@ def is_running(pid: int) -> bool:
 
 
 def answer(body: bytes, status: int = 200) -> Answer:
-    return Answer(status, body, 0.0, 0.0, [])
+    return Answer(status, body, asked=0.0, first_byte=0.0, took=0.0, delays=[])
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,8 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     gateway, floor = Subject("gateway", "gemini"), Subject("floor", "gemini")
     measure = Measure("cost", "µs", rows={gateway: [20.0, 60.0, 22.0], floor: [10.0, 30.0, 10.0]})
     assert measure.ratio(gateway, floor) == 2.0
+
+
+def test_streams_that_end_before_others_begin_are_not_open_together() -> None:
+    outcome = Outcome(open_between=[(0.0, 2.0), (1.0, 3.0), (2.0, 4.0), (5.0, 6.0)])
+    assert outcome.most_open() == 2

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, cast
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -22,6 +23,8 @@ class Answer:
 
     status: int
     body: bytes
+    asked: float
+    """When it was asked for, on the monotonic clock."""
     first_byte: float
     took: float
     delays: list[float]
@@ -38,6 +41,8 @@ class Outcome:
     latencies: list[float] = field(default_factory=list[float])
     first_bytes: list[float] = field(default_factory=list[float])
     delays: list[float] = field(default_factory=list[float])
+    open_between: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """First and last byte of each answer, on the monotonic clock."""
     errors: int = 0
     took: float = 0.0
 
@@ -46,6 +51,12 @@ class Outcome:
         self.latencies.append(answer.took)
         self.first_bytes.append(answer.first_byte)
         self.delays += answer.delays
+        self.open_between.append((answer.asked + answer.first_byte, answer.asked + answer.took))
+
+    def most_open(self) -> int:
+        """Return how many answers were under way at the same time, at most."""
+        steps = sorted([(start, 1) for start, _ in self.open_between] + [(end, -1) for _, end in self.open_between])
+        return max(accumulate(step for _, step in steps), default=0)
 
 
 class Connection(asyncio.Protocol):
@@ -122,7 +133,9 @@ class Connection(asyncio.Protocol):
         if self._length is None:
             body = _unchunk(body)
         if not self._waiter.done():
-            self._waiter.set_result(Answer(int(self._head[9:12]), body, self._first_byte, now - self._asked, self._delays))
+            self._waiter.set_result(
+                Answer(int(self._head[9:12]), body, self._asked, self._first_byte, now - self._asked, self._delays)
+            )
 
 
 async def connect(port: int) -> Connection:
