@@ -70,6 +70,17 @@ def worst(title: str, *names: str) -> Find:
     return find
 
 
+def fewest(title: str) -> Find:
+    """The least that the gateway had in any round."""
+
+    def find(report: Report) -> float | None:
+        measure = _measure(report, title)
+        found = [min(measure.rows[one]) for wire in WIRES if (one := Subject("gateway", wire)) in measure.rows] if measure else []
+        return min(found) if found else None
+
+    return find
+
+
 GOALS: Final = (
     Goal("unary, small: CPU in floors", "x", 2, ratio(unary.CPU.format("small"), "floor")),
     Goal("unary, small: CPU (TensorZero: 800)", "µs", 800, worst(unary.CPU.format("small"))),
@@ -91,6 +102,7 @@ GOALS: Final = (
     Goal("the same by CPU: chat, keys in Secret Manager", "x", 2.8, start(coldstart.CPU, coldstart.CHAT_STORE)),
     Goal("memory after /health, both processes", "MB", 85, worst(coldstart.RESIDENT, coldstart.HEALTH)),
     Goal("memory per open stream, of 1,000", "kB", 60, worst(streams.MEMORY.format("1,000"))),
+    Goal("1,000 open streams: open at the same time", "", 990, fewest(streams.TOGETHER.format("1,000")), at_least=True),
     Goal("1,000 open streams: failed", "", 0, worst(streams.FAILED.format("1,000"))),
     Goal("1,000 open streams: delay of an event added, p99", "ms", 100, worst(streams.DELAY.format("1,000"))),
 )
