@@ -54,5 +54,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for report in reports:
             for name, value in getattr(report, "user_properties", ()):
-                if name == "fuzz" and report.when == "teardown":
+                if name in ("fuzz", "soak") and report.when == "teardown":
                     terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {value}")

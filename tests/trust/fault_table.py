@@ -42,7 +42,7 @@ REFUSED = "refuses connections"
 REFUSED_OUTCOME = "502 upstream_unreachable; 0 tries"
 UNREACHABLE = "502 upstream_unreachable; 3 tries"
 ON_KEPT = "502 upstream_unreachable; 4 tries"
-"""The first try goes to a connection that was kept; one that ends before a byte of an answer was closing already, and costs no try."""
+"""The first try meets a connection that was kept: one that ends before any byte was closing already, and costs no try."""
 INVALID = "502 upstream_invalid_response; 1 try"
 TIMED_OUT = "504 upstream_timeout; 1 try"
 
