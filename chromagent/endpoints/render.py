@@ -25,6 +25,8 @@ class ChunkWriter:
             shared["service_tier"] = head.service_tier
         self._opening = b"data: " + sse.escape_line_ends(codec.encode(shared)[:-1]) + b',"choices":['
         self._closing = b'}],"usage":null}\n\n' if include_usage else b"}]}\n\n"
+        self._beginning = self._opening + b'{"index":0,"delta":'
+        self._ending = b',"logprobs":null,"finish_reason":null' + self._closing
         self._include_usage = include_usage
 
     def write(self, deltas: list[Delta]) -> bytes:
@@ -38,6 +40,8 @@ class ChunkWriter:
         return self._opening + b'],"usage":' + codec.encode(usage) + b"}\n\n" + sse.DONE
 
     def _frame(self, delta: Delta) -> bytes:
+        if delta.finish_reason is None and delta.logprobs is None and delta.choice == 0:  # nearly all: prepared around the delta
+            return b"".join((self._beginning, sse.escape_line_ends(codec.encode(delta.delta)), self._ending))
         return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._opening,
             delta.choice,

@@ -68,6 +68,8 @@ def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
     root = {key: value for key, value in root.items() if key not in ("$schema", "$id")}
     for _ in range(DEEPEST):  # what must hold together may hold parts that must hold together
         branches = as_list(root.pop("allOf", None))
+        if not branches:
+            break
         if len(branches) > MOST_MEMBERS:
             raise InvalidRequest(f"The schema in '{place}' is too large.", param=str(place), code="invalid_value")
         for branch in branches:

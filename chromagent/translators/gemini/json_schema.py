@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
@@ -25,6 +26,11 @@ MOST_NODES: Final = 20_000
 """Schemas in one document, repetitions counted: far beyond what Google compiles."""
 MOST_MEMBERS: Final = 500
 """Schemas in one `allOf`: each is merged with all before it."""
+
+_MOST_KEPT: Final = 128
+"""Schemas of functions whose cleaned form is kept."""
+_LARGEST_KEPT: Final = 8 * 1024
+"""Bytes of such a schema."""
 
 NULL: Final[JsonObject] = {"type": "null"}
 _TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
@@ -78,7 +84,26 @@ def clean(schema: JsonObject, place: Place, *, code: str) -> CleanSchema:
 
 
 def clean_parameters(schema: JsonObject, place: Place) -> CleanSchema | None:
-    """Clean the parameters of a function: an object at the root, or None for a function without parameters."""
+    """Clean the parameters of a function: an object at the root, or None for a function without parameters.
+
+    What is returned may be returned again: it must not be changed.
+    """
+    encoded = codec.encode(schema)
+    if len(encoded) > _LARGEST_KEPT:
+        return _clean_parameters(schema, place)
+    try:
+        return _clean_kept(encoded)
+    except InvalidRequest:
+        return _clean_parameters(schema, place)  # complains again, and knows where
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _clean_kept(encoded: bytes) -> CleanSchema | None:
+    """Clients send the same tools with every turn of a conversation, and cleaning them is most of the work of a request."""
+    return _clean_parameters(codec.decode(encoded), Place())
+
+
+def _clean_parameters(schema: JsonObject, place: Place) -> CleanSchema | None:
     cleaner = _Cleaner(schema, place, "invalid_function_parameters")
     cleaned = _bounded(cleaner.clean_parameters, place)
     return None if cleaned is None else CleanSchema(cleaned, cleaner.weakened)
