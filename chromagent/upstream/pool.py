@@ -149,11 +149,7 @@ class ConnectionPool:
                     sock.close()
                     raise
         except (OSError, UnicodeError) as error:  # also of TLS, and of time
-            connection.drop()
             raise UpstreamUnreachable from error
-        except BaseException:
-            connection.drop()
-            raise
         return connection
 
 

@@ -146,14 +146,14 @@ async def test_what_cannot_be_decoded_is_an_invalid_answer_and_closed(coding: st
 async def test_a_small_answer_that_unfolds_without_measure_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chromagent.upstream.content.LARGEST_PIECE", 1_000_000)
     upstream = ScriptedUpstream(Scripted(200, [packed(bytes(50_000_000))], {"content-encoding": "gzip"}))
-    with pytest.raises(UpstreamInvalidResponse):
+    with pytest.raises(UpstreamInvalidResponse, match="too large"):
         await UpstreamClient(upstream).post(REQUEST)
 
 
 async def test_pieces_that_unfold_to_too_much_together_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chromagent.upstream.client.LARGEST_REPLY", 1_000_000)
     upstream = ScriptedUpstream(Scripted(200, cut(packed(bytes(5_000_000)), 100), {"content-encoding": "gzip"}))
-    with pytest.raises(UpstreamInvalidResponse):
+    with pytest.raises(UpstreamInvalidResponse, match="too large"):
         await UpstreamClient(upstream).post(REQUEST)
 
 

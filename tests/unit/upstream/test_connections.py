@@ -182,15 +182,24 @@ async def test_a_connection_without_work_for_too_long_is_dropped(monkeypatch: py
         assert await upstream.open_becomes(1)
 
 
-async def test_only_so_many_connections_are_kept_and_the_last_used_serves_first(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_so_many_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MOST_KEPT", 2)
     async with serving([0.05, document()]) as upstream:
         client = UpstreamClient()
         await asyncio.gather(*(client.post(request_to(upstream)) for _ in range(5)))
         assert upstream.connections == 5
         assert await upstream.open_becomes(2)
-        await client.post(request_to(upstream))
-        assert upstream.connections == 5
+
+
+async def test_the_last_used_connection_serves_first_so_that_others_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "KEPT_FOR", 0.3)
+    async with serving([0.05, document()]) as upstream:
+        client = UpstreamClient()
+        await asyncio.gather(*(client.post(request_to(upstream)) for _ in range(3)))
+        for _ in range(8):
+            await client.post(request_to(upstream))
+        assert upstream.connections == 3
+        assert await upstream.open_becomes(1)
 
 
 async def test_origins_do_not_share_connections() -> None:
@@ -201,12 +210,13 @@ async def test_origins_do_not_share_connections() -> None:
 
 
 async def test_closing_drops_what_waits_and_lets_what_runs_end() -> None:
-    async with serving([document(b"one")], [CHUNKED + chunk(b"begun"), 0.1, chunk(b"done") + LAST_CHUNK]) as upstream:
+    async with serving([CHUNKED + chunk(b"begun"), 0.1, chunk(b"done") + LAST_CHUNK], [document(b"one")]) as upstream:
         client = UpstreamClient()
-        await asyncio.gather(client.post(request_to(upstream)), (running := client.stream(request_to(upstream))).__aenter__())
-        await client.close()
-        assert await upstream.open_becomes(1)
-        await running.__aexit__(None, None, None)
+        async with client.stream(request_to(upstream)) as reply:
+            await client.post(request_to(upstream))
+            await client.close()
+            assert await upstream.open_becomes(1)
+            assert b"".join([read async for read in reply.reads]) == b"begundone"
         assert await upstream.all_closed()
 
 
