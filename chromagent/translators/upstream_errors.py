@@ -97,7 +97,13 @@ def retry_after(headers: Mapping[str, str], google: GoogleError | None) -> float
 
 _SECRETS: Final = (
     (re.compile(r"projects/[^/\s`'\"]{1,100}/locations/[^/\s`'\"]{1,100}/"), ""),
-    (re.compile(r"\bprojects?([/ :=#]{1,3}|\s+number\s+)[`'\"]?[a-z0-9][a-z0-9:._-]{3,99}[`'\"]?", re.IGNORECASE), "project"),
+    (
+        re.compile(  # after a mere space only what looks like an id: "your project does not exist" names nothing
+            r"\bproject(?:s|[ _](?:number|id))?(?:\s?[/:=#]\s?|\s+(?=[`'\"]?[a-z]*[0-9-]))([`'\"]?)[a-z0-9][a-z0-9:._-]{3,99}\1",
+            re.IGNORECASE,
+        ),
+        "project",
+    ),
     (re.compile(r"[\w.+-]{1,100}@[\w.-]{1,100}\.gserviceaccount\.com"), "[service account]"),
     (re.compile(r"\bya29\.[\w.-]+|\bAIza[\w-]{20,}|\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[credential]"),
     (re.compile(r"https?://[\w.-]*(?:googleapis\.com|google\.internal)[^\s`'\")]*"), "[upstream]"),
