@@ -7,7 +7,7 @@ import pytest
 from tests.support.processes import ROOT
 
 TERRAFORM = ROOT / "terraform"
-NAMES = ("deploy", "choosing-a-stream-path", "costs", "rotation", "upgrading-and-tearing-down", "security")
+NAMES = ("deploy", "choosing-a-stream-path", "costs", "rotation", "upgrading-and-tearing-down", "deployment-security")
 PAGES = {name: " ".join((ROOT / "docs" / f"{name}.md").read_text().split()) for name in NAMES}
 
 
@@ -44,11 +44,11 @@ def test_every_stream_path_has_its_rows() -> None:
     [allowed] = re.findall(r"contains\(\[([^]]+)\], var\.stream_path\)", (TERRAFORM / "variables.tf").read_text())
     for path in re.findall(r'"(\w+)"', allowed):
         assert f"| `{path}`" in PAGES["choosing-a-stream-path"]
-        assert f"| `{path}` |" in PAGES["security"]
+        assert f"| `{path}` |" in PAGES["deployment-security"]
 
 
 def test_identities_and_roles_are_those_of_the_security_page() -> None:
     sources = "".join(path.read_text() for path in [*TERRAFORM.glob("*.tf"), *(TERRAFORM / "modules" / "gateway").glob("*.tf")])
     made = set(re.findall(r'account_id += "\$\{var\.name\}-(\w+)"', sources))
-    assert made == set(re.findall(r"\| `chromagent-(\w+)`", PAGES["security"]))
-    assert re.findall(r'"(roles/\w+\.\w+)" += "calls', sources) == re.findall(r"call Vertex AI \(`([^`]+)`\)", PAGES["security"])
+    assert made == set(re.findall(r"\| `chromagent-(\w+)`", PAGES["deployment-security"]))
+    assert re.findall(r'"(roles/\w+\.\w+)" += "calls', sources) == re.findall(r"call Vertex AI \(`([^`]+)`\)", PAGES["deployment-security"])
