@@ -7,12 +7,14 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from chromagent.schema.chat import FIELDS
 from tests.support.fuzzing import Tally, fuzzed
 from tests.support.raw_client import Place
 from tools import openapi
 
 DOCUMENT = openapi.document()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+USER = {"role": "user", "content": "hi"}
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
 
 
@@ -29,8 +31,18 @@ def call(place: Place, case: Case, tally: Tally) -> None:
 
 
 @given(case=cases("/v1/chat/completions", "POST"))
-@fuzzed(150)
+@fuzzed(100)
 def test_chat_completions(place: Place, tally: Tally, case: Case) -> None:
+    call(place, case, tally)
+
+
+@given(case=SCHEMA["/v1/chat/completions"]["POST"].as_strategy(), kept=st.sets(st.sampled_from(sorted(FIELDS)), max_size=3))
+@fuzzed(150)
+def test_chat_completions_of_few_fields(place: Place, tally: Tally, case: Case, kept: set[str]) -> None:
+    """Bodies that the description allows hold so many fields that one of them is always refused."""
+    fields = {"messages", "model", *kept}
+    case.body = {name: value for name, value in case.body.items() if name in fields}
+    case.body["messages"] = [message for message in case.body["messages"] if message["role"] in ("system", "user")] or [USER]
     call(place, case, tally)
 
 
