@@ -51,4 +51,6 @@ def test_identities_and_roles_are_those_of_the_security_page() -> None:
     sources = "".join(path.read_text() for path in [*TERRAFORM.glob("*.tf"), *(TERRAFORM / "modules" / "gateway").glob("*.tf")])
     made = set(re.findall(r'account_id += "\$\{var\.name\}-(\w+)"', sources))
     assert made == set(re.findall(r"\| `chromagent-(\w+)`", PAGES["deployment-security"]))
-    assert re.findall(r'"(roles/\w+\.\w+)" += "calls', sources) == re.findall(r"call Vertex AI \(`([^`]+)`\)", PAGES["deployment-security"])
+    assert re.findall(r'"(roles/\w+\.\w+)" += "calls', sources) == re.findall(
+        r"call Vertex AI \(`([^`]+)`\)", PAGES["deployment-security"]
+    )
