@@ -31,17 +31,17 @@ def configure(level: str) -> None:
 
 def write_request(severity: str, message: str, fields: JsonObject) -> None:
     """Write the line of one request."""
-    _logger.log(_LEVELS[severity], message, extra={"fields": fields})
+    _write(_LEVELS[severity], message, fields)
 
 
 def write_warning(message: str, fields: JsonObject) -> None:
     """Write something that its owner should look at."""
-    _logger.warning(message, extra={"fields": fields})
+    _write(logging.WARNING, message, fields)
 
 
 def write_failure(message: str, error: BaseException, request_id: str) -> None:
     """Write a bug of ours with its stack, which is for the log only."""
-    _logger.error(message, exc_info=error, extra={"fields": {"request_id": request_id}})
+    _write(logging.ERROR, message, {"request_id": request_id}, error)
 
 
 def trace_fields(headers: Mapping[str, str], project: str | None) -> JsonObject:
@@ -59,6 +59,15 @@ def trace_fields(headers: Mapping[str, str], project: str | None) -> JsonObject:
     if span.isalnum() and len(span) <= LONGEST_ID:
         fields["logging.googleapis.com/spanId"] = span
     return fields
+
+
+def _write(level: int, message: str, fields: JsonObject, error: BaseException | None = None) -> None:
+    """Hand a record over that is made here: the logger would search the stack for its caller, whom no line names."""
+    if _logger.isEnabledFor(level):
+        fault = None if error is None else (type(error), error, error.__traceback__)
+        record = logging.LogRecord(_logger.name, level, "", 0, message, None, fault)
+        record.fields = fields
+        _logger.handle(record)
 
 
 class Stopwatch:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from chromagent.errors import GatewayError
 from chromagent.policy.authentication import Authenticator, Caller
@@ -29,7 +29,8 @@ class Door:
 
     async def admit(self, headers: Mapping[str, str], peer: str, route: str) -> Admission:
         """Return the admission. Raises `RateLimited`, `MissingApiKey`, `InvalidApiKey` or `Misconfigured`."""
-        await self._limiter.admit_address(client_address(headers, peer, self._trusted_hops), route)
+        if self._limiter.rules.per_ip:
+            await self._limiter.admit_address(client_address(headers, peer, self._trusted_hops), route)
         caller = await self._authenticate(headers)
         try:
             return Admission(caller, await self._limiter.admit_key(caller.id, caller.requests, route))
@@ -60,10 +61,10 @@ def client_address(headers: Mapping[str, str], peer: str, trusted_hops: int) -> 
 
 def _subscriber(address: str) -> str:
     """Return what stands for all addresses of one subscriber: of IPv6 the first 64 bits, as everybody has the others to choose."""
+    if ":" not in address:
+        return address
     try:
-        parsed = ip_address(address.partition("%")[0])
+        parsed = IPv6Address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(parsed, IPv4Address):
-        return str(parsed)
     return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
