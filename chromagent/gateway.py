@@ -1,6 +1,5 @@
 """The way of a request, top to bottom: which routes, in which order, until when. No HTTP, no JSON."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
@@ -36,7 +35,7 @@ class Gateway:
         attempts = _Attempts(self.routes(ask, caller), self.rests)
         for route in attempts:
             try:
-                return await self._begin(ask, route, report).complete()
+                return await self.begin(ask, route, report).complete()
             except GatewayError as error:
                 attempts.failed(route, error)
         raise AssertionError("the last route returns or raises")
@@ -47,9 +46,6 @@ class Gateway:
 
     def begin(self, ask: Ask, route: Route, report: Report) -> Exchange:
         """Begin one request on one route."""
-        return self._begin(ask, route, report)
-
-    def _begin(self, ask: Ask, route: Route, report: Report) -> Exchange:
         report.route = str(route)
         report.repairs.clear()
         return self._providers[route.backend].begin(ask, route.model, route.location, report)
@@ -93,11 +89,6 @@ class GatewayStream:
                     attempts.failed(route, error)
                 else:
                     return
-
-
-def new_deadline(seconds: float) -> float:
-    """Return the moment on the event loop's clock that lies so many seconds ahead."""
-    return asyncio.get_running_loop().time() + seconds
 
 
 class _Attempts:
