@@ -170,7 +170,7 @@ class Reply:
         """Send status and headers."""
         if content_type:
             self.headers["content-type"] = content_type
-        headers = [(name.encode(), _UNLAWFUL.sub("?", value).encode("latin-1")) for name, value in self.headers.items()]
+        headers = [(name.encode(), _lawful(value)) for name, value in self.headers.items()]
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -181,6 +181,11 @@ class Reply:
         if last:
             await self.conclude()
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+
+def _lawful(value: str) -> bytes:
+    plain = value.isascii() and value.isprintable()  # nearly every one
+    return value.encode() if plain else _UNLAWFUL.sub("?", value).encode("latin-1")
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -115,9 +115,12 @@ class KeyRing:
         key = presented_key(headers)
         if key is None:
             raise MissingApiKey
-        if len(key) > LONGEST or not is_well_formed(key):
+        if len(key) > LONGEST or not key.startswith(PREFIX):
             raise InvalidApiKey
-        return await self._look_up(hash_key(key))
+        digest = hash_key(key)
+        if digest not in self._records and not is_well_formed(key):  # those who are known need not be checked twice
+            raise InvalidApiKey
+        return await self._look_up(digest)
 
     async def _look_up(self, digest: str) -> Caller:
         if self._age() >= REFRESH:
