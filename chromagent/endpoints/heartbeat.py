@@ -34,7 +34,9 @@ class Heartbeat:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop."""
+        """Stop. Where the work failed, a sign that a client does not take is given up: nobody else would end the wait for it."""
+        if error is not None and self._sign is not None:
+            self._sign.cancel()
         await self.stop()
 
     async def start(self) -> None:

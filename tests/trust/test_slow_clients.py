@@ -38,7 +38,7 @@ def gateway(upstream: FaultyUpstream) -> Iterator[ThreadedGateway]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asgi, "BODY_SILENCE", 0.3)
         patch.setattr(middleware, "LAST_WORDS", 0.2)
-        with threaded_gateway.serving(settings(here, here, timeout=1.0)) as server:
+        with threaded_gateway.serving(settings(here, here, timeout=1.0, stream={"keepalive": 0.3})) as server:
             yield server
 
 
