@@ -66,4 +66,5 @@ class Drain:
         self._ended = True
         now = asyncio.get_running_loop().time()
         for limit in self._running:
-            limit.reschedule(now)
+            if not limit.expired():  # else its answer is being ended already, and cannot be told so again
+                limit.reschedule(now)

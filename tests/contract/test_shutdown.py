@@ -83,6 +83,23 @@ async def test_an_answer_that_is_cut_by_the_end_says_so_and_not_that_the_upstrea
     assert isinstance(drain.cut(), UpstreamUnavailable)
 
 
+async def test_an_answer_that_is_ending_anyway_does_not_keep_the_others_from_being_ended() -> None:
+    drain = Drain(grace=0.05)
+
+    async def work(seconds: float) -> None:
+        async with asyncio.timeout(seconds) as limit:
+            with drain.running(limit):
+                try:
+                    await asyncio.sleep(30)
+                finally:
+                    await asyncio.sleep(0.1)  # what runs is being closed
+
+    drain.begin()
+    works = [asyncio.create_task(work(seconds)) for seconds in (0.03, 30, 0.03, 30, 0.03)]
+    ended, _ = await asyncio.wait(works, timeout=2)
+    assert len(ended) == 5
+
+
 def test_the_log_of_a_worker_that_ended_has_its_last_line(tmp_path: Path, simulation: Server) -> None:
     backend: dict[str, Any] = {"base_url": simulation.url, "auth": "none", "project": "p"}
     log = tmp_path / "gateway.log"
