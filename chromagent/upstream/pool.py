@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, zip_longest
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -146,7 +147,8 @@ class ConnectionPool:
                     name = origin.host if origin.secure else None
                     await loop.create_connection(lambda: connection, sock=sock, ssl=trust, server_hostname=name)
                 except BaseException:
-                    sock.close()
+                    with suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)  # its transport closes it: asyncio's may outlive a cancelled handshake
                     raise
         except (OSError, UnicodeError) as error:  # also of TLS, and of time
             raise UpstreamUnreachable from error

@@ -143,6 +143,19 @@ async def test_an_upstream_that_never_ends_its_handshake_is_unreachable_and_let_
 
 
 @pytest.mark.usefixtures("trusting")
+async def test_a_request_that_is_cancelled_while_it_connects_spoils_no_other_one(authority: trustme.CA) -> None:
+    async with serving([document(b"one")], trust=server_trust(authority.issue_cert("127.0.0.1"))) as upstream:
+        client = UpstreamClient()
+        for steps in range(40):
+            leaving = asyncio.create_task(post(client, secure(upstream, "127.0.0.1")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            leaving.cancel()
+            staying = [post(UpstreamClient(), secure(upstream, "127.0.0.1")) for _ in range(3)]
+            assert await asyncio.gather(*staying) == [b"one"] * 3
+
+
+@pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
