@@ -20,15 +20,18 @@ class Decoder:
     def feed(self, data: bytes) -> bytes:
         """Return what this read completes."""
         pieces: list[bytes] = []
+        room = LARGEST_PIECE
         while data:
             if self._member.eof:
                 self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
             self._begun = True
             try:
-                pieces.append(self._member.decompress(data, LARGEST_PIECE))
+                piece = self._member.decompress(data, room + 1)  # no room is not a limit of 0, which would be none
             except zlib.error as error:
                 raise UpstreamInvalidResponse from error
-            if self._member.unconsumed_tail:
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
                 raise UpstreamInvalidResponse("The model provider's answer is too large.")
             data = self._member.unused_data
         return b"".join(pieces)

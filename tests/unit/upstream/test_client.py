@@ -10,6 +10,7 @@ import respx
 
 from chromagent.errors import UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
+from chromagent.upstream.content import Decoder
 from tests.support.processes import ROOT
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
@@ -148,6 +149,20 @@ async def test_a_small_answer_that_unfolds_without_measure_is_stopped(monkeypatc
     upstream = ScriptedUpstream(Scripted(200, [packed(bytes(50_000_000))], {"content-encoding": "gzip"}))
     with pytest.raises(UpstreamInvalidResponse, match="too large"):
         await UpstreamClient(upstream).post(REQUEST)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(500_000, True), (500_001, False)])
+async def test_members_of_one_read_unfold_to_no_more_than_one_would(
+    monkeypatch: pytest.MonkeyPatch, size: int, fits: bool
+) -> None:
+    monkeypatch.setattr("chromagent.upstream.content.LARGEST_PIECE", 1_000_000)
+    decoder = Decoder()
+    members = packed(bytes(500_000)) + packed(bytes(size))
+    if fits:
+        assert decoder.feed(members) == bytes(1_000_000)
+    else:
+        with pytest.raises(UpstreamInvalidResponse, match="too large"):
+            decoder.feed(members)
 
 
 async def test_pieces_that_unfold_to_too_much_together_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
