@@ -3,6 +3,7 @@
 Every fault of the transport leaves as a `GatewayError`; a status of the upstream is no fault here.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -41,11 +42,15 @@ class OpenReply(NamedTuple):
 
 
 class UpstreamClient:
-    """All upstream connections of this worker, opened with the first request: a pool must not be older than the fork."""
+    """All upstream connections of this worker, opened with the first request: a pool must not be older than the fork.
+
+    Connections are their event loop's: where another one goes on with this client, it begins with none.
+    """
 
     def __init__(self, transport: "httpx.AsyncBaseTransport | None" = None) -> None:
         self._transport = transport
         self._engine: Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def post(self, request: UpstreamRequest) -> Reply:
         """Send and read the whole answer. Raises `UpstreamUnreachable`, `UpstreamTimeout` or `UpstreamInvalidResponse`."""
@@ -61,8 +66,9 @@ class UpstreamClient:
 
     def stream(self, request: UpstreamRequest) -> "_Exchange":
         """Send and read as it comes, in a context; leaving it lets go of the connection. Raises the same, also while reading."""
-        if self._engine is None:
-            self._engine = _open_engine(self._transport)
+        loop = asyncio.get_running_loop()
+        if self._engine is None or self._loop is not loop:
+            self._engine, self._loop = _open_engine(self._transport), loop
         return _Exchange(
             self._engine, request._replace(headers=_NAMES | {name.lower(): text for name, text in request.headers.items()})
         )

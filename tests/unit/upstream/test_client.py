@@ -11,6 +11,7 @@ import respx
 from chromagent.errors import UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.content import Decoder
+from tests.support import faulty_upstream
 from tests.support.processes import ROOT
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
@@ -184,6 +185,20 @@ async def test_any_httpx_transport_serves() -> None:
         assert (await UpstreamClient(httpx.AsyncHTTPTransport()).post(REQUEST)).content == b'{"ok":true}'
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=request.content))
     assert (await UpstreamClient(transport).post(REQUEST)).content == b'{"a":1}'
+
+
+def test_a_client_goes_on_in_another_event_loop() -> None:
+    script = """
+import asyncio, sys
+from chromagent.upstream.client import UpstreamClient, UpstreamRequest
+client = UpstreamClient()
+for _ in range(3):
+    print(asyncio.run(client.post(UpstreamRequest(sys.argv[1], {}, b"{}", 5.0))).status)
+"""
+    with faulty_upstream.serving({}) as upstream:  # a process of its own, as each loop leaves its connection open
+        command = [sys.executable, "-c", script, f"{upstream.url}/x"]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+    assert result.stdout == "200\n200\n200\n"
 
 
 def test_a_worker_that_asks_an_upstream_imports_no_httpx() -> None:
