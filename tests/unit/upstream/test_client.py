@@ -153,9 +153,7 @@ async def test_a_small_answer_that_unfolds_without_measure_is_stopped(monkeypatc
 
 
 @pytest.mark.parametrize(("size", "fits"), [(500_000, True), (500_001, False)])
-async def test_members_of_one_read_unfold_to_no_more_than_one_would(
-    monkeypatch: pytest.MonkeyPatch, size: int, fits: bool
-) -> None:
+async def test_members_of_one_read_unfold_to_no_more_than_one_would(monkeypatch: pytest.MonkeyPatch, size: int, fits: bool) -> None:
     monkeypatch.setattr("chromagent.upstream.content.LARGEST_PIECE", 1_000_000)
     decoder = Decoder()
     members = packed(bytes(500_000)) + packed(bytes(size))
