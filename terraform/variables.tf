@@ -196,7 +196,7 @@ variable "backend_options" {
   validation {
     condition = can(keys(var.backend_options)) && alltrue([
       for name, options in try(merge(var.backend_options), {}) :
-      try(length(setsubtract(keys(options), local.fields.options[try(var.backends[name].provider, name)])) == 0, false)
+      try(length(setsubtract(keys(options), keys(local.fields.options[coalesce(try(var.backends[name].provider, null), name)]))) == 0, false)
     ])
     error_message = "backend_options is an object by backend, and has only the switches of docs/options.md."
   }

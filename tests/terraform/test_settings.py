@@ -1,11 +1,11 @@
 """What Terraform writes into the functions' environment, against the application that reads it."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from chromagent import config
 from chromagent.config import Backend, Cache, Cors, Log, RateLimit, RemoteMedia, Settings, Stream
@@ -35,8 +35,11 @@ def test_the_fields_of_a_backend_are_those_of_the_application() -> None:
     assert {*FIELDS["backend"], "options"} == set(Backend.model_fields)
 
 
-def test_the_switches_of_each_wire_format_are_those_of_the_application() -> None:
-    assert FIELDS["options"] == {name: [field.name for field in fields(options)] for name, options in registry.OPTIONS.items()}
+def test_the_switches_of_each_wire_format_and_their_kinds_are_those_of_the_application() -> None:
+    schemas = {name: TypeAdapter(options).json_schema()["properties"] for name, options in registry.OPTIONS.items()}
+    assert FIELDS["options"] == {
+        name: {option: schema.get("enum", schema["type"]) for option, schema in options.items()} for name, options in schemas.items()
+    }
 
 
 def test_the_application_takes_the_document_that_terraform_writes(

@@ -2,6 +2,8 @@
 # tested anywhere. What is left out here has the application's own default.
 
 locals {
+  options = jsondecode(file("${path.module}/fields.json")).options
+
   backends = {
     for name, backend in var.backends : name => merge(
       { for field, value in backend : field => value if value != null },
@@ -19,13 +21,17 @@ locals {
     { for field, value in { storage = var.redis_url, trusted_hops = var.rate_limit.trusted_hops == null ? var.trusted_hops : null } : field => value if value != null },
   )
 
-  document = merge(var.settings, { client_keys = var.client_keys }, {
+  plain = { for field, value in var.settings : field => value if value != null && !contains(["remote_media", "stream", "log"], field) }
+
+  document = merge(local.plain, { client_keys = var.client_keys }, {
     for section, content in {
-      backends   = merge(local.backends, local.optioned_only)
-      rate_limit = local.rate_limit
-      cors       = { for field, value in var.cors : field => value if value != null }
-      cache      = { for field, value in var.cache : field => value if value != null }
-      log        = merge({ for field, value in { project = var.project_id } : field => value if value != null }, lookup(var.settings, "log", {}))
+      backends     = merge(local.backends, local.optioned_only)
+      rate_limit   = local.rate_limit
+      cors         = { for field, value in var.cors : field => value if value != null }
+      cache        = { for field, value in var.cache : field => value if value != null }
+      remote_media = { for field, value in var.settings.remote_media : field => value if value != null }
+      stream       = { for field, value in var.settings.stream : field => value if value != null }
+      log          = { for field, value in merge({ project = var.project_id }, { for field, value in var.settings.log : field => value if value != null }) : field => value if value != null }
     } : section => content if length(content) > 0
   })
 }

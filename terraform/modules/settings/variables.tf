@@ -49,12 +49,12 @@ variable "backends" {
   nullable = false
   validation {
     condition = alltrue([
-      for name, backend in var.backends : contains(["vertex-gemini", "vertex-anthropic"], coalesce(backend.provider, name))
+      for name, backend in var.backends : contains(["vertex-gemini", "vertex-anthropic"], backend.provider == null ? name : backend.provider)
     ])
     error_message = "The provider of a backend is vertex-gemini or vertex-anthropic; it may be left out only where the backend has that name."
   }
   validation {
-    condition     = alltrue([for backend in values(var.backends) : contains(["adc", "api_key", "none"], coalesce(backend.auth, "adc"))])
+    condition     = alltrue([for backend in values(var.backends) : contains(["adc", "api_key", "none"], backend.auth) if backend.auth != null])
     error_message = "auth is adc, api_key or none."
   }
   validation {
@@ -81,11 +81,11 @@ variable "backends" {
     error_message = "A location is global, us, eu or a region such as europe-west4."
   }
   validation {
-    condition     = alltrue([for backend in values(var.backends) : can(regex("^[a-z0-9.:_-]{1,100}$", coalesce(backend.project, "p")))])
+    condition     = alltrue([for backend in values(var.backends) : can(regex("^[a-z0-9.:_-]{1,100}$", backend.project)) if backend.project != null])
     error_message = "The project of a backend is a Google Cloud project id or number."
   }
   validation {
-    condition     = alltrue([for backend in values(var.backends) : can(regex("^https?://[^/?#@\\s]+(/[^?#\\s]*)?$", coalesce(backend.base_url, "https://h")))])
+    condition     = alltrue([for backend in values(var.backends) : can(regex("^https?://(\\[[0-9a-f:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]{1,5})?(/[^?#\\s]*)?$", backend.base_url)) if backend.base_url != null])
     error_message = "base_url is an http(s) URL with a host, an optional path prefix and nothing else."
   }
   validation {
@@ -95,6 +95,14 @@ variable "backends" {
   validation {
     condition     = alltrue([for backend in values(var.backends) : contains(range(11), coalesce(backend.max_retries, 0))])
     error_message = "max_retries of a backend is a whole number from 0 to 10."
+  }
+  validation {
+    condition     = alltrue(flatten([for backend in values(var.backends) : [for value in values(coalesce(backend.additional_headers, {})) : can(regex("^[\\t -~]*$", value))]]))
+    error_message = "additional_headers are of printable ASCII."
+  }
+  validation {
+    condition     = alltrue(flatten([for backend in values(var.backends) : [for routes in values(coalesce(backend.model_mapping, {})) : try(length(compact(routes)) == length(routes), false)]]))
+    error_message = "model_mapping gives each public id a list of routes, such as { fast = [\"gemini-3.8-flash\"] }."
   }
 }
 
@@ -106,6 +114,24 @@ variable "backend_options" {
   validation {
     condition     = alltrue([for name in try(keys(var.backend_options), [""]) : contains(["vertex-gemini", "vertex-anthropic"], name) || contains(keys(var.backends), name)])
     error_message = "backend_options is an object whose names are those of backends."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for name, options in try(merge(var.backend_options), {}) : [
+        for option, value in try(merge(options), {}) : value != null && try(
+          contains(local.options[coalesce(try(var.backends[name].provider, null), name)][option], value),
+          {
+            string  = can(tostring(value))
+            boolean = can(tobool(value))
+            integer = try(floor(value) == value, false)
+            array   = !can(keys(value)) && try(alltrue([for entry in value : can(tostring(entry)) && entry != null]), false)
+            object  = can(keys(value))
+          }[local.options[coalesce(try(var.backends[name].provider, null), name)][option]],
+          false,
+        )
+      ]
+    ]))
+    error_message = "A switch is missing in docs/options.md, or has a value that is not of its kind or not one of its words."
   }
 }
 
@@ -126,21 +152,21 @@ variable "rate_limit" {
     condition = alltrue(flatten([
       for rate in [var.rate_limit.per_ip, var.rate_limit.per_key, var.rate_limit.tokens_per_key] : [
         for part in split(";", replace(rate, "/[,|]/", ";")) :
-        can(regex("^\\d+ ?(/|per) ?(\\d+ ?)?(second|minute|hour|day|month|year)s?$", trimspace(part)))
+        can(regex("^[1-9]\\d* ?(/|per) ?([1-9]\\d* ?)?(second|minute|hour|day|month|year)s?$", trimspace(part)))
       ] if rate != null
     ]))
     error_message = "A rate is written 600/minute or 10 per 5 seconds; several are joined by a semicolon."
   }
   validation {
-    condition     = alltrue([for route, weight in coalesce(var.rate_limit.weights, {}) : contains(["chat", "models"], route) && weight >= 0 && weight <= 1000 && floor(weight) == weight])
+    condition     = alltrue([for route, weight in coalesce(var.rate_limit.weights, {}) : contains(["chat", "models"], route) && try(contains(range(1001), weight), false)])
     error_message = "weights gives chat and models whole numbers from 0 to 1000."
   }
   validation {
-    condition     = contains(["open", "closed"], coalesce(var.rate_limit.when_away, "open"))
+    condition     = var.rate_limit.when_away == null ? true : contains(["open", "closed"], var.rate_limit.when_away)
     error_message = "when_away is open or closed."
   }
   validation {
-    condition     = can(regex("^(memory://|rediss?://.+)$", coalesce(var.rate_limit.storage, "memory://")))
+    condition     = var.rate_limit.storage == null || can(regex("^(memory://|rediss?://.+)$", var.rate_limit.storage))
     error_message = "storage is memory://, redis://… or rediss://…."
   }
   validation {
@@ -179,7 +205,7 @@ variable "cors" {
   default  = {}
   nullable = false
   validation {
-    condition     = alltrue([for origin in coalesce(var.cors.origins, []) : origin == "*" || can(regex("^https?://[^/?#\\s]+$", origin))])
+    condition     = alltrue([for origin in coalesce(var.cors.origins, []) : origin == "*" || can(regex("^https?://(\\[[0-9a-f:.]+\\]|[^]/?#@:\\s[]+)(:[0-9]{1,5})?$", origin))])
     error_message = "An origin is * or such as https://app.example.com, without a path or a slash at the end."
   }
   validation {
@@ -205,11 +231,66 @@ variable "cache" {
 
 variable "settings" {
   description = "Everything else of docs/configuration.md, in the words of that page, such as { strict = true, stream = { keepalive = 5 } }."
-  type        = any
-  default     = {}
-  nullable    = false
+  type = object({
+    default_backend = optional(string)
+    timeout         = optional(number)
+    max_retries     = optional(number)
+    strict          = optional(bool)
+    tool_call_ids   = optional(string)
+    max_body_bytes  = optional(number)
+    gcs_buckets     = optional(list(string))
+    remote_media = optional(object({
+      enabled   = optional(bool)
+      hosts     = optional(list(string))
+      max_bytes = optional(number)
+      timeout   = optional(number)
+    }), {})
+    stream = optional(object({
+      prime_timeout = optional(number)
+      keepalive     = optional(number)
+      error_done    = optional(bool)
+    }), {})
+    log = optional(object({
+      level   = optional(string)
+      project = optional(string)
+    }), {})
+  })
+  default  = {}
+  nullable = false
   validation {
-    condition     = length(setintersection(try(keys(var.settings), ["client_keys"]), ["client_keys", "backends", "rate_limit", "cors", "cache"])) == 0
-    error_message = "settings is an object, without what has a variable of its own: client_keys, backends, rate_limit, cors, cache."
+    condition     = var.settings.default_backend == null ? true : contains(concat(["vertex-gemini", "vertex-anthropic"], [for name in keys(var.backends) : replace(name, "_", "-")]), var.settings.default_backend)
+    error_message = "default_backend names one of the backends."
+  }
+  validation {
+    condition     = coalesce(var.settings.timeout, 1) > 0 && coalesce(var.settings.timeout, 1) <= 3600 && contains(range(11), coalesce(var.settings.max_retries, 0))
+    error_message = "timeout is more than 0 and at most 3600 seconds, max_retries a whole number from 0 to 10."
+  }
+  validation {
+    condition     = var.settings.tool_call_ids == null ? true : contains(["plain", "sealed"], var.settings.tool_call_ids)
+    error_message = "tool_call_ids is plain or sealed."
+  }
+  validation {
+    condition     = alltrue([for bytes in [var.settings.max_body_bytes, var.settings.remote_media.max_bytes] : bytes >= 1 && floor(bytes) == bytes if bytes != null]) && coalesce(var.settings.max_body_bytes, 1) <= 33554432
+    error_message = "max_body_bytes is a whole number from 1 to 33554432, max_bytes of remote_media one of at least 1."
+  }
+  validation {
+    condition     = alltrue([for text in concat(coalesce(var.settings.gcs_buckets, []), coalesce(var.settings.remote_media.hosts, [])) : text != null])
+    error_message = "gcs_buckets and hosts of remote_media are lists of names."
+  }
+  validation {
+    condition     = coalesce(var.settings.remote_media.timeout, 1) > 0 && coalesce(var.settings.remote_media.timeout, 1) <= 60
+    error_message = "timeout of remote_media is more than 0 and at most 60 seconds."
+  }
+  validation {
+    condition     = coalesce(var.settings.stream.prime_timeout, 0) >= 0 && coalesce(var.settings.stream.prime_timeout, 0) <= 300 && coalesce(var.settings.stream.keepalive, 1) > 0 && coalesce(var.settings.stream.keepalive, 1) <= 300
+    error_message = "prime_timeout of stream is from 0 to 300 seconds, keepalive more than 0 and at most 300."
+  }
+  validation {
+    condition     = var.settings.log.level == null ? true : contains(["debug", "info", "warning", "error"], var.settings.log.level)
+    error_message = "level of log is debug, info, warning or error."
+  }
+  validation {
+    condition     = var.settings.log.project == null || can(regex("^[a-z0-9.:_-]{1,100}$", var.settings.log.project))
+    error_message = "project of log is a Google Cloud project id or number."
   }
 }

@@ -186,18 +186,250 @@ run "a_cache_that_forgets_at_once" {
   expect_failures = [var.cache]
 }
 
-run "what_has_a_variable_of_its_own" {
+run "a_rate_of_nothing" {
   command = plan
   variables {
-    settings = { cors = {} }
+    rate_limit = { per_ip = "0/minute" }
+  }
+  expect_failures = [var.rate_limit]
+}
+
+run "no_word_for_a_storage_away" {
+  command = plan
+  variables {
+    rate_limit = { when_away = "" }
+  }
+  expect_failures = [var.rate_limit]
+}
+
+run "no_word_for_a_storage" {
+  command = plan
+  variables {
+    rate_limit = { storage = "" }
+  }
+  expect_failures = [var.rate_limit]
+}
+
+run "a_weight_without_a_number" {
+  command = plan
+  variables {
+    rate_limit = { weights = { chat = null } }
+  }
+  expect_failures = [var.rate_limit]
+}
+
+run "no_word_for_the_way_to_authenticate" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { auth = "" } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "an_empty_project" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { project = "" } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "an_empty_base_url" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { base_url = "" } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "a_base_url_of_a_port_alone" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { base_url = "https://:80" } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "a_header_with_an_umlaut" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { additional_headers = { x-team = "Äpfel" } } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "a_header_without_a_value" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { additional_headers = { x-team = null } } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "a_model_without_routes" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { model_mapping = { fast = null } } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "an_empty_route" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { model_mapping = { fast = [""] } } }
+  }
+  expect_failures = [var.backends]
+}
+
+run "an_origin_of_a_port_alone" {
+  command = plan
+  variables {
+    cors = { origins = ["https://:80"] }
+  }
+  expect_failures = [var.cors]
+}
+
+run "a_number_in_words" {
+  command = plan
+  variables {
+    backend_options = { vertex-gemini = { retry_empty = "many" } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "half_a_retry" {
+  command = plan
+  variables {
+    backend_options = { vertex-gemini = { retry_empty = 0.5 } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "a_switch_that_is_nothing" {
+  command = plan
+  variables {
+    backend_options = { vertex-gemini = { stream_tool_args = null } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "a_word_that_the_switch_does_not_know" {
+  command = plan
+  variables {
+    backend_options = { vertex-gemini = { surface = "studio" } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "a_word_where_a_list_is_due" {
+  command = plan
+  variables {
+    backend_options = { vertex-anthropic = { allowed_betas = "b" } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "a_word_where_a_table_is_due" {
+  command = plan
+  variables {
+    backend_options = { vertex-gemini = { voices = "Puck" } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "a_switch_that_nobody_knows" {
+  command = plan
+  variables {
+    backend_options = { vertex-gemini = { retry_emtpy = 1 } }
+  }
+  expect_failures = [var.backend_options]
+}
+
+run "a_default_backend_that_is_none" {
+  command = plan
+  variables {
+    settings = { default_backend = "second" }
   }
   expect_failures = [var.settings]
 }
 
-run "settings_that_are_no_object" {
+run "no_time_at_all" {
   command = plan
   variables {
-    settings = "strict"
+    settings = { timeout = 0 }
+  }
+  expect_failures = [var.settings]
+}
+
+run "half_a_try" {
+  command = plan
+  variables {
+    settings = { max_retries = 0.5 }
+  }
+  expect_failures = [var.settings]
+}
+
+run "ids_of_an_unknown_kind" {
+  command = plan
+  variables {
+    settings = { tool_call_ids = "short" }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_body_that_is_too_large" {
+  command = plan
+  variables {
+    settings = { max_body_bytes = 33554433 }
+  }
+  expect_failures = [var.settings]
+}
+
+run "files_without_a_byte" {
+  command = plan
+  variables {
+    settings = { remote_media = { max_bytes = 0 } }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_bucket_without_a_name" {
+  command = plan
+  variables {
+    settings = { gcs_buckets = [null] }
+  }
+  expect_failures = [var.settings]
+}
+
+run "more_than_a_minute_for_a_file" {
+  command = plan
+  variables {
+    settings = { remote_media = { timeout = 61 } }
+  }
+  expect_failures = [var.settings]
+}
+
+run "comments_without_a_pause" {
+  command = plan
+  variables {
+    settings = { stream = { keepalive = 0 } }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_loud_log" {
+  command = plan
+  variables {
+    settings = { log = { level = "loud" } }
+  }
+  expect_failures = [var.settings]
+}
+
+run "a_log_of_an_empty_project" {
+  command = plan
+  variables {
+    settings = { log = { project = "" } }
   }
   expect_failures = [var.settings]
 }

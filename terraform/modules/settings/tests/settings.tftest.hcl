@@ -81,3 +81,14 @@ run "settings_are_merged_in" {
     error_message = "wrong document: ${output.json}"
   }
 }
+
+run "what_is_null_is_left_out" {
+  variables {
+    cors     = { origins = null }
+    settings = { strict = null, timeout = 30, remote_media = { hosts = null }, stream = null, log = { level = null } }
+  }
+  assert {
+    condition     = output.json == jsonencode({ client_keys = "projects/p/secrets/s/versions/latest", rate_limit = { trusted_hops = 1 }, timeout = 30 })
+    error_message = "wrong document: ${output.json}"
+  }
+}
