@@ -21,8 +21,8 @@ variable "name" {
   type        = string
   default     = "chromagent"
   validation {
-    condition     = can(regex("^[a-z]([a-z0-9-]{3,20}[a-z0-9])$", var.name))
-    error_message = "A name has 5 to 22 lower-case letters, digits and hyphens, and begins with a letter."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,21}[a-z0-9]$", var.name))
+    error_message = "A name has 3 to 23 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen."
   }
 }
 

@@ -95,3 +95,25 @@ run "a_deployment_waits_for_an_approval" {
     error_message = "both build the same branch over the same state"
   }
 }
+
+run "the_shortest_name_of_a_deployment" {
+  command = plan
+  variables {
+    name = "abc"
+  }
+  assert {
+    condition     = google_service_account.plan.account_id == "abc-plan"
+    error_message = "a name that the root module takes"
+  }
+}
+
+run "the_longest_name_of_a_deployment" {
+  command = plan
+  variables {
+    name = "abcdefghijklmnopqrstuvw"
+  }
+  assert {
+    condition     = length(google_service_account.apply.account_id) <= 30
+    error_message = "an account has at most 30 characters"
+  }
+}
