@@ -165,9 +165,9 @@ variable "deadlines" {
   nullable = false
   validation {
     condition = alltrue([
-      for deadline in values(var.deadlines) : deadline == null ? true : deadline >= 1 && deadline <= (var.stream_path == "gateway_preview" ? 3600 : 600)
+      for deadline in values(var.deadlines) : deadline == null ? true : floor(deadline) == deadline && deadline >= 1 && deadline <= (var.stream_path == "gateway_preview" ? 3600 : 600)
     ])
-    error_message = "A deadline is from 1 to 600 seconds, to 3600 only with stream_path gateway_preview."
+    error_message = "A deadline is a whole number of seconds from 1 to 600, to 3600 only with stream_path gateway_preview."
   }
 }
 

@@ -124,8 +124,16 @@ variable "scaling" {
     error_message = "memory is such as 512M or 1Gi."
   }
   validation {
-    condition     = var.scaling.cpu > 0 && var.scaling.cpu <= 8
-    error_message = "cpu is more than 0 and at most 8."
+    condition     = try(tonumber(regex("^[0-9]+", var.scaling.memory)) * (strcontains(var.scaling.memory, "G") ? 1024 : 1) >= 128, false)
+    error_message = "memory is at least 128M: Google gives no function less."
+  }
+  validation {
+    condition     = try(tonumber(regex("^[0-9]+", var.scaling.memory)) * (strcontains(var.scaling.memory, "G") ? 1024 : 1) <= 4096 * max(var.scaling.cpu, 1), false)
+    error_message = "memory is at most 4Gi for each cpu."
+  }
+  validation {
+    condition     = var.scaling.cpu > 0 && var.scaling.cpu <= 1 || contains([2, 4, 6, 8], var.scaling.cpu)
+    error_message = "cpu is more than 0 and at most 1, or 2, 4, 6 or 8."
   }
   validation {
     condition     = contains(range(1, 1001), var.scaling.concurrency)
@@ -136,12 +144,12 @@ variable "scaling" {
     error_message = "More than one request at a time needs at least one CPU."
   }
   validation {
-    condition     = var.scaling.min_instances >= 0 && var.scaling.max_instances >= 1 && var.scaling.min_instances <= var.scaling.max_instances
-    error_message = "min_instances is at least 0, max_instances at least 1 and not below it."
+    condition     = alltrue([for count in [var.scaling.min_instances, var.scaling.max_instances] : floor(count) == count]) && var.scaling.min_instances >= 0 && var.scaling.max_instances >= max(var.scaling.min_instances, 1)
+    error_message = "min_instances is a whole number of at least 0, max_instances one of at least 1 and not below it."
   }
   validation {
-    condition     = var.scaling.timeout_seconds >= 1 && var.scaling.timeout_seconds <= 3600
-    error_message = "timeout_seconds is from 1 to 3600."
+    condition     = floor(var.scaling.timeout_seconds) == var.scaling.timeout_seconds && var.scaling.timeout_seconds >= 1 && var.scaling.timeout_seconds <= 3600
+    error_message = "timeout_seconds is a whole number from 1 to 3600."
   }
 }
 

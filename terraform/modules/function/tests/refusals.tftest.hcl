@@ -87,3 +87,43 @@ run "more_than_an_hour" {
   }
   expect_failures = [var.scaling]
 }
+
+run "too_little_memory_for_any_function" {
+  command = plan
+  variables {
+    scaling = { memory = "64M" }
+  }
+  expect_failures = [var.scaling]
+}
+
+run "more_memory_than_one_cpu_may_have" {
+  command = plan
+  variables {
+    scaling = { memory = "8Gi" }
+  }
+  expect_failures = [var.scaling]
+}
+
+run "half_an_instance" {
+  command = plan
+  variables {
+    scaling = { min_instances = 0.5 }
+  }
+  expect_failures = [var.scaling]
+}
+
+run "half_a_second" {
+  command = plan
+  variables {
+    scaling = { timeout_seconds = 1.5 }
+  }
+  expect_failures = [var.scaling]
+}
+
+run "three_cpus" {
+  command = plan
+  variables {
+    scaling = { cpu = 3 }
+  }
+  expect_failures = [var.scaling]
+}

@@ -50,3 +50,11 @@ run "more_than_an_hour_on_one_that_streams" {
   }
   expect_failures = [var.deadlines]
 }
+
+run "half_a_second" {
+  command = plan
+  variables {
+    deadlines = { chat = 1.5 }
+  }
+  expect_failures = [var.deadlines]
+}
