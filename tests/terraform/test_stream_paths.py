@@ -163,3 +163,10 @@ def test_each_identity_has_the_least_rights_and_no_value_is_in_the_state(tf: Ter
         FUNCTION.removeprefix("serviceAccount:")
     }
     assert functions(planned)["chat"]["direct_vpc_egress"] == "VPC_EGRESS_PRIVATE_RANGES_ONLY"
+
+
+def test_the_api_is_enabled_as_a_service_only_once_it_has_a_config(tf: Terraform, root: Path) -> None:
+    plan = tf.plan(root, project_id=PROJECT, region="europe-west1")
+    gateway = plan["configuration"]["root_module"]["module_calls"]["gateway"]["module"]["resources"]
+    consumer = next(resource for resource in gateway if resource["address"] == "google_project_service.consumer")
+    assert consumer["depends_on"] == ["google_api_gateway_api_config.this"]

@@ -67,9 +67,10 @@ resource "google_api_gateway_gateway" "this" {
   labels       = var.labels
 }
 
-# Keys of this project are refused until the API counts as one of its services.
+# Keys of this project are refused until the API counts as one of its services. A service without a config cannot be enabled.
 resource "google_project_service" "consumer" {
   project            = var.project_id
   service            = google_api_gateway_api.this.managed_service
   disable_on_destroy = false
+  depends_on         = [google_api_gateway_api_config.this]
 }
