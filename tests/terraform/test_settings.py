@@ -38,7 +38,8 @@ def test_the_fields_of_a_backend_are_those_of_the_application() -> None:
 def test_the_switches_of_each_wire_format_and_their_kinds_are_those_of_the_application() -> None:
     schemas = {name: TypeAdapter(options).json_schema()["properties"] for name, options in registry.OPTIONS.items()}
     assert FIELDS["options"] == {
-        name: {option: schema.get("enum", schema["type"]) for option, schema in options.items()} for name, options in schemas.items()
+        name: {option: schema.get("enum", schema["type"]) for option, schema in options.items()}
+        for name, options in schemas.items()
     }
 
 
