@@ -231,6 +231,10 @@ CONNECTIONS: Final[dict[str, Fault]] = {
     "hangs inside the headers": Fault(raw(b"HTTP/1.1 200 OK\r\ncontent-ty", Ending.HANG), always(TIMED_OUT)),
     "hangs after the headers": Fault(lambda m: [chunked_head(m), Ending.HANG], always(TIMED_OUT)),
     "hangs after the first part": Fault(after_first(Ending.HANG), broken_off("upstream_timeout", TIMED_OUT)),
+    "falls silent late": Fault(
+        lambda m: [chunked_head(m), chunk(pieces(m)[0]), 0.18, chunk(pieces(m)[1][:20]), Ending.HANG],
+        broken_off("upstream_timeout", TIMED_OUT),
+    ),
     "drips without an end": Fault(dripping, broken_off("upstream_timeout", TIMED_OUT)),
     "sends each byte alone": Fault(bytewise, always(WELL)),
 }

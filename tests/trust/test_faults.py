@@ -155,7 +155,9 @@ async def test_a_place_that_refuses_connections(
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("fault", ["drips without an end", "hangs before the status line", "hangs after the first part"])
+@pytest.mark.parametrize(
+    "fault", ["drips without an end", "falls silent late", "hangs before the status line", "hangs after the first part"]
+)
 async def test_a_backends_own_time_is_the_whole_requests(
     case: str, fault: str, gateway: ThreadedGateway, upstream: FaultyUpstream, http: httpx.AsyncClient
 ) -> None:
