@@ -127,6 +127,8 @@ class Backend(_Section):
             raise ValueError("auth is api_key, so api_key must name the secret that holds it")
         if not self.locations:
             raise ValueError("locations must name at least one location")
+        if unserved := [public for public, target in self.model_mapping.items() if not target]:
+            raise ValueError(f"model_mapping gives no route to {', '.join(unserved)}")
         return self
 
 

@@ -111,6 +111,7 @@ def test_all_faults_are_listed_at_once_each_with_its_path(monkeypatch: pytest.Mo
             {"backends": {"vertex-gemini": {"additional_headers": {"x-a": "1\r\nx-b: 2"}}}},
             "backends.vertex-gemini.additional_headers.x-a",
         ),
+        ({"backends": {"vertex-gemini": {"model_mapping": {"fast": []}}}}, "backends.vertex-gemini"),
     ],
 )
 def test_a_wrong_value_is_a_fault(monkeypatch: pytest.MonkeyPatch, document: object, path: str) -> None:
