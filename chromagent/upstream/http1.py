@@ -6,6 +6,7 @@ provisional answers, sizes, and which fault is whose: a lost connection is `Upst
 """
 
 import asyncio
+import select
 from typing import Final, cast
 
 from httptools import HttpParserError, HttpResponseParser
@@ -77,6 +78,15 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether a request may be sent, as far as anybody can know."""
         return not (self._closed or self._transport is None or self._transport.is_closing())
+
+    @property
+    def silent(self) -> bool:
+        """Whether the upstream said nothing since the last exchange: what waits in the kernel, the event loop has not seen yet."""
+        if self._transport is None:
+            return False
+        waiting = select.poll()
+        waiting.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not waiting.poll(0)
 
     async def send(self, head: bytes, content: bytes, idle_timeout: float) -> None:
         """Send a request and wait for the head of its answer. The connection is dropped if that fails."""

@@ -125,8 +125,9 @@ class ConnectionPool:
         self._let_go(origin, self._most_kept)
         kept = self._kept[origin]
         while kept:
-            if (last := kept.pop()).usable:
+            if (last := kept.pop()).usable and last.silent:
                 return last
+            last.drop()
         return None
 
     def _let_go(self, origin: Origin, most: int) -> None:

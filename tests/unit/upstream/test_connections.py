@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -99,6 +100,15 @@ async def test_what_comes_between_two_requests_is_no_answer_to_the_second() -> N
         client = UpstreamClient()
         assert await post(client, request_to(upstream)) == b"one"
         assert await upstream.all_closed()
+        assert await post(client, request_to(upstream)) == b"next"
+
+
+async def test_what_came_unasked_is_no_answer_either_while_the_event_loop_has_not_seen_it() -> None:
+    async with serving([document(b"one")], [document(b"next")]) as upstream:
+        client = UpstreamClient()
+        assert await post(client, request_to(upstream)) == b"one"
+        (writer,) = upstream.running.values()
+        os.write(writer.get_extra_info("socket").fileno(), document(b"another's"))
         assert await post(client, request_to(upstream)) == b"next"
 
 
