@@ -23,7 +23,7 @@ from tests.trust.fault_table import CASES, CODES, FAULTS, LARGEST_EVENT, REFUSED
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT = 0.4
+TIMEOUT = 0.6
 MODELS = {"gemini": GEMINI, "claude": CLAUDE}
 numbers = itertools.count(1)
 
@@ -36,7 +36,7 @@ def upstream() -> Iterator[FaultyUpstream]:
 
 @pytest.fixture(scope="module")
 def gateway(upstream: FaultyUpstream) -> Iterator[ThreadedGateway]:
-    """A request may take less than half a second, waits between tries are short, and an event may have a megabyte."""
+    """A request may take half a second or so, waits between tries are short, and an event may have a megabyte."""
     here = {**BACKEND, "base_url": upstream.url}
     nowhere = {**BACKEND, "base_url": f"http://127.0.0.1:{free_port()}"}
     backends: dict[str, Any] = {
@@ -44,8 +44,8 @@ def gateway(upstream: FaultyUpstream) -> Iterator[ThreadedGateway]:
         "vertex-anthropic": here,
         "refusing-gemini": {**nowhere, "provider": "vertex-gemini"},
         "refusing-claude": {**nowhere, "provider": "vertex-anthropic"},
-        "hasty-gemini": {**here, "provider": "vertex-gemini", "timeout": TIMEOUT / 2},
-        "hasty-claude": {**here, "provider": "vertex-anthropic", "timeout": TIMEOUT / 2},
+        "hasty-gemini": {**here, "provider": "vertex-gemini", "timeout": TIMEOUT / 3},
+        "hasty-claude": {**here, "provider": "vertex-anthropic", "timeout": TIMEOUT / 3},
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retry, "BASE", 0.01)
