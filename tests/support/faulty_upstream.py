@@ -114,6 +114,8 @@ class FaultyUpstream:
     """Connections that neither side closed."""
     busy: set[str] = field(default_factory=set[str])
     """Cases whose answer is still going on."""
+    last: dict[int, str] = field(default_factory=dict[int, str])
+    """The last case that each open connection served."""
 
     @property
     def url(self) -> str:
@@ -129,6 +131,7 @@ class FaultyUpstream:
             pass
         finally:
             self.open -= 1
+            self.last.pop(id(writer), None)
             writer.close()
 
     async def _serve_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, used_before: bool) -> bool:
@@ -148,6 +151,7 @@ class FaultyUpstream:
             used_before=used_before,
         )
         self.busy.add(case)
+        self.last[id(writer)] = case
         try:
             return await _play(self.scripts.get(name, good)(moment), reader, writer)
         finally:

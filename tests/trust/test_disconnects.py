@@ -41,15 +41,15 @@ def _dechunked(body: bytes) -> str:
     return found.decode()
 
 
-async def leave(place: Place, chance: random.Random, number: int) -> None:
+async def leave(place: Place, chance: random.Random, number: int, fault: str = "slowly", within: float = 0.08) -> None:
     """One request whose client goes at a random moment: within the head, the body or the answer, with a FIN or an RST."""
     body = json.dumps(
-        chat(chance.choice([GEMINI, CLAUDE]), f"fault: slowly; case gone{number}", stream=chance.random() < 0.7)
+        chat(chance.choice([GEMINI, CLAUDE]), f"fault: {fault}; case gone{number}", stream=chance.random() < 0.7)
     ).encode()
     data = request(place, f"content-length: {len(body)}") + body
     _, writer = await asyncio.open_connection("127.0.0.1", place.server.port)
     writer.write(data if chance.random() < 0.8 else data[: chance.randrange(len(data))])
-    await asyncio.sleep(chance.random() * 0.08)
+    await asyncio.sleep(chance.random() * within)
     if chance.random() < 0.5:
         raw: socket.socket = writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -79,3 +79,15 @@ async def test_three_hundred_clients_that_leave_at_random_moments_leave_nothing(
     assert await until(lambda: place.server.open_files() <= files + 8)
     deep = await send(place, request(place, path="/health?deep=1", method="GET"))
     assert json.loads(deep.body)["process"]["open_streams"] == 0
+
+
+async def test_clients_that_leave_as_the_answer_comes_take_no_connection_with_them(place: Place) -> None:
+    """Afterwards so many requests at once that every connection which can serve must: one that does not was lost."""
+    chance = random.Random(SEED + 1)
+    for number in range(600):
+        await leave(place, chance, 1000 + number, fault="", within=0.004)
+    assert await until(lambda: not place.upstream.busy)
+    kept = set(place.upstream.last)
+    await asyncio.gather(*(ask_and_check(place, place.key, 2000 + number, stream=True) for number in range(len(kept) + 5)))
+    lost = {place.upstream.last[one] for one in kept & place.upstream.last.keys()}
+    assert [case for case in lost if not case.startswith("own2")] == []
