@@ -80,7 +80,6 @@ LONGEST_NAME = 256
 """Letters in the name of a model: it stands in headers, in the log and in the upstream's URL."""
 LETTERS_PER_TOKEN = 4
 """Of English text, for estimates."""
-_ROOT = Place()
 _WANTED: dict[str, str] = {
     "string_type": "a string",
     "bool_type": "a boolean",
