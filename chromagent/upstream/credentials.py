@@ -8,18 +8,16 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final, Protocol, cast
-from urllib.parse import urlsplit, urlunsplit
 
 from google.auth import exceptions, transport
 from google.auth.credentials import Credentials
 
 from chromagent import telemetry
 from chromagent.errors import Misconfigured, UpstreamAuthenticationFailed
+from chromagent.upstream.google_transport import GoogleTransport
 from chromagent.upstream.metadata_server import MetadataIdentity
 from chromagent.upstream.secrets import KeptSecrets, SecretUnavailableError
-from chromagent.upstream.tls import open_trust
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 RENEW_AHEAD: Final = 300.0
@@ -99,7 +97,7 @@ class GoogleCredentials:
         self._reference = reference
         self._metadata_host = metadata_host
         """Where the environment's own identity is known to end; None leaves the search to google-auth."""
-        self._request = _Request()
+        self._request = GoogleTransport()
         self._document: bytes | None = None
         self._credentials: Credentials | MetadataIdentity | None = None
         self._project: str | None = None
@@ -178,7 +176,7 @@ def _find(
     """Find the identity: that of the document, else that of the environment. Blocks; imports only what its case needs."""
     if document is None and metadata_host is not None:
         own = MetadataIdentity(metadata_host, SCOPES[0])
-        return own, own.project()
+        return own, own.project(request)
     if document is None:
         from google.auth import default  # noqa: PLC0415  # pyright: ignore[reportUnknownVariableType] - half typed there
 
@@ -208,57 +206,3 @@ def _retrieve(renewal: "asyncio.Task[None]") -> None:
     """Tell the owner why a renewal failed; whoever waits for it learns only that it did."""
     if not renewal.cancelled() and (error := renewal.exception()) is not None:
         telemetry.write_warning("no token for the model provider could be fetched", {"reason": type(error).__name__})
-
-
-class _Request(transport.Request):
-    """google-auth's transport over the standard library: its own one would import `requests`, which nothing else here needs."""
-
-    def __call__(
-        self,
-        url: str,
-        method: str = "GET",
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **kwargs: object,
-    ) -> "_Response":
-        """Send one request of the token life cycle."""
-        del kwargs
-        parts = urlsplit(url)
-        connection = _connection(parts.scheme, parts.netloc, timeout or 10.0)
-        try:
-            connection.request(method, urlunsplit(("", "", parts.path or "/", parts.query, "")), body, dict(headers or {}))
-            return _Response(connection.getresponse())
-        except (OSError, HTTPException) as error:
-            raise exceptions.TransportError(str(error)) from error
-        finally:
-            connection.close()
-
-
-def _connection(scheme: str, host: str, patience: float) -> HTTPConnection:
-    if scheme == "https":
-        return HTTPSConnection(host, timeout=patience, context=open_trust())
-    return HTTPConnection(host, timeout=patience)
-
-
-class _Response(transport.Response):
-    """The three things that google-auth reads of an answer."""
-
-    def __init__(self, answer: HTTPResponse) -> None:
-        self._answer = answer
-        self._content = answer.read()
-
-    @property
-    def status(self) -> int:
-        """HTTP status."""
-        return self._answer.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Header fields, by names in any case."""
-        return cast("Mapping[str, str]", self._answer.headers)
-
-    @property
-    def data(self) -> bytes:
-        """The whole body."""
-        return self._content

@@ -8,11 +8,11 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
+from google.auth import transport
 from google.auth.exceptions import RefreshError, TransportError
 
 HOST: Final = "metadata.google.internal"
@@ -49,9 +49,9 @@ class MetadataIdentity:
         self.expiry: datetime | None = None
         """Naive and in UTC, as google-auth keeps it."""
 
-    def refresh(self, _: object) -> None:
+    def refresh(self, request: transport.Request) -> None:
         """Fetch a token. Raises `GoogleAuthError`."""
-        answer = _get(self._host, _ACCOUNT + quote(self._scope, safe=""))
+        answer = _get(request, f"http://{self._host}{_ACCOUNT}{quote(self._scope, safe='')}")
         try:
             document = json.loads(answer)
             lifetime = timedelta(seconds=int(document["expires_in"]))
@@ -60,32 +60,25 @@ class MetadataIdentity:
             raise RefreshError("the metadata server's answer holds no token") from error
         self.expiry = datetime.now(UTC).replace(tzinfo=None) + lifetime
 
-    def project(self) -> str | None:
+    def project(self, request: transport.Request) -> str | None:
         """Return the project that the function runs in. Raises `GoogleAuthError`."""
-        return _get(self._host, _PROJECT).decode().strip() or None
+        return _get(request, f"http://{self._host}{_PROJECT}").decode().strip() or None
 
 
-def _get(host: str, path: str) -> bytes:
+def _get(request: transport.Request, url: str) -> bytes:
     for pause in PAUSES:
         try:
-            return _get_once(host, path)
+            return _get_once(request, url)
         except TransportError:
             time.sleep(pause)
-    return _get_once(host, path)
+    return _get_once(request, url)
 
 
-def _get_once(host: str, path: str) -> bytes:
-    connection = HTTPConnection(host, timeout=ANSWER_WITHIN)
-    try:
-        connection.request("GET", path, headers={"Metadata-Flavor": "Google"})
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, HTTPException) as error:
-        raise TransportError("the metadata server does not answer") from error
-    finally:
-        connection.close()
-    if answer.status >= 500 or answer.status == 429:
-        raise TransportError(f"the metadata server answered {answer.status}")
-    if answer.status != 200:
-        raise RefreshError(f"the metadata server answered {answer.status}")
-    return body
+def _get_once(request: transport.Request, url: str) -> bytes:
+    answer: Any = cast("Any", request)(url, headers={"Metadata-Flavor": "Google"}, timeout=ANSWER_WITHIN)
+    status: int = answer.status
+    if status >= 500 or status == 429:
+        raise TransportError(f"the metadata server answered {status}")
+    if status != 200:
+        raise RefreshError(f"the metadata server answered {status}")
+    return answer.data

@@ -10,6 +10,7 @@ import pytest
 from google.auth.exceptions import GoogleAuthError
 
 from chromagent.upstream import metadata_server
+from chromagent.upstream.google_transport import GoogleTransport
 from chromagent.upstream.metadata_server import HOST, MetadataIdentity, host_of
 
 TOKEN = b'{"access_token": "a-token", "expires_in": 3599, "token_type": "Bearer"}'
@@ -66,7 +67,7 @@ def test_the_login_of_gcloud_comes_before_it(tmp_path: Path) -> None:
 def test_a_token_is_asked_for_with_its_scope_and_googles_header() -> None:
     with answering((200, TOKEN)) as (host, asked):
         identity = MetadataIdentity(host, "https://scope.test/a")
-        identity.refresh(None)
+        identity.refresh(GoogleTransport())
     assert identity.token == "a-token"
     account = "/computeMetadata/v1/instance/service-accounts/default"
     assert asked == [f"Google {account}/token?scopes=https%3A%2F%2Fscope.test%2Fa"]
@@ -76,18 +77,18 @@ def test_a_server_that_is_not_up_yet_is_asked_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(metadata_server, "PAUSES", (0.01, 0.01))
     with answering((503, b""), (429, b""), (200, TOKEN)) as (host, asked):
         identity = MetadataIdentity(host, "s")
-        identity.refresh(None)
+        identity.refresh(GoogleTransport())
     assert (identity.token, len(asked)) == ("a-token", 3)
 
 
 @pytest.mark.parametrize(("status", "body"), [(404, b"no"), (200, b"{"), (200, b"{}"), (200, b"[]")])
 def test_an_answer_without_a_token_is_googles_error_and_asked_for_once(status: int, body: bytes) -> None:
     with answering((status, body)) as (host, asked), pytest.raises(GoogleAuthError):
-        MetadataIdentity(host, "s").refresh(None)
+        MetadataIdentity(host, "s").refresh(GoogleTransport())
     assert len(asked) == 1
 
 
 def test_a_server_that_is_away_is_googles_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata_server, "PAUSES", (0.01, 0.01))
     with pytest.raises(GoogleAuthError):
-        MetadataIdentity("127.0.0.1:1", "s").refresh(None)
+        MetadataIdentity("127.0.0.1:1", "s").refresh(GoogleTransport())
