@@ -128,6 +128,14 @@ async def test_a_key_that_was_just_added_is_found_after_ten_seconds() -> None:
     assert (await ring.authenticate(bearer(OTHER))).id == "k1"
 
 
+async def test_a_key_with_a_typo_does_not_send_anybody_to_the_store() -> None:
+    store = Store(record(KEY))
+    swapped = KEY[:-1] + ("A" if KEY[-1] != "A" else "B")
+    with pytest.raises(InvalidApiKey):
+        await KeyRing(store.read, Clock()).authenticate(bearer(swapped))
+    assert store.reads == 0
+
+
 async def test_a_stale_document_serves_while_the_store_is_away() -> None:
     store, clock = Store(record(KEY)), Clock()
     ring = KeyRing(store.read, clock)
