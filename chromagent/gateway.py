@@ -1,8 +1,7 @@
 """The way of a request, top to bottom: which routes, in which order, until when. No HTTP, no JSON."""
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Final
 
 from chromagent.codec import JsonObject
@@ -23,7 +22,7 @@ class Gateway:
         self._providers = providers
         self.rests = Rests(time.monotonic)
 
-    def routes(self, ask: Ask, caller: Caller) -> list[Route]:
+    def routes(self, ask: Ask, caller: Caller) -> Sequence[Route]:
         """Return the routes that may serve this request. Raises `ModelNotFound`."""
         model = ask.request["model"]
         if not caller.may_use(model.strip()):
@@ -41,7 +40,7 @@ class Gateway:
         raise AssertionError("the last route returns or raises")
 
     def stream(self, ask: Ask, caller: Caller, report: Report) -> "GatewayStream":
-        """Begin a stream; nothing is sent before its deltas are asked for. Raises `ModelNotFound`."""
+        """Return a stream; nothing is sent before it begins. Raises `ModelNotFound`."""
         return GatewayStream(self, ask, self.routes(ask, caller), report)
 
     def begin(self, ask: Ask, route: Route, report: Report) -> Exchange:
@@ -52,9 +51,9 @@ class Gateway:
 
 
 class GatewayStream:
-    """One streamed answer. `head` and `usage` belong to the route that answered."""
+    """One streamed answer. `head`, `usage` and `upstream_model` belong to the route that answered, or was tried last."""
 
-    def __init__(self, gateway: Gateway, ask: Ask, routes: list[Route], report: Report) -> None:
+    def __init__(self, gateway: Gateway, ask: Ask, routes: Sequence[Route], report: Report) -> None:
         self._gateway = gateway
         self._ask = ask
         self._routes = routes
@@ -72,29 +71,37 @@ class GatewayStream:
         """OpenAI's usage object, as far as the upstream reported it; None before anything was asked."""
         return None if self._exchange is None else self._exchange.usage
 
-    async def deltas(self) -> AsyncGenerator[list[Delta]]:
-        """Give deltas as they come. Raises `GatewayError`; after the first deltas no other route is tried."""
+    @property
+    def upstream_model(self) -> str:
+        """The model as the upstream spells it; empty if not told."""
+        return "" if self._exchange is None else self._exchange.upstream_model
+
+    async def begin(self) -> list[Delta]:
+        """Return the first deltas. Raises `GatewayError`: that of the last route tried."""
         attempts = _Attempts(self._routes, self._gateway.rests)
         for route in attempts:
-            sent = False
             self._exchange = self._gateway.begin(self._ask, route, self._report)
-            async with aclosing(self._exchange.stream()) as source:
-                try:
-                    async for deltas in source:
-                        sent = True
-                        yield deltas
-                except GatewayError as error:
-                    if sent:
-                        raise
-                    attempts.failed(route, error)
-                else:
-                    return
+            try:
+                return await self._exchange.begin()
+            except GatewayError as error:
+                attempts.failed(route, error)
+        raise AssertionError("the last route returns or raises")
+
+    def read(self) -> Awaitable[list[Delta]]:
+        """Return what came next, nothing at the end. Raises `GatewayError`; no other route is tried."""
+        assert self._exchange is not None
+        return self._exchange.read()
+
+    async def close(self) -> None:
+        """Let go of the upstream."""
+        if self._exchange is not None:
+            await self._exchange.close()
 
 
 class _Attempts:
     """The routes of one request, one after the other; raises the error after which no other place may do better."""
 
-    def __init__(self, routes: list[Route], rests: Rests) -> None:
+    def __init__(self, routes: Sequence[Route], rests: Rests) -> None:
         self._routes = routes
         self._rests = rests
         self._waits: list[float] = []

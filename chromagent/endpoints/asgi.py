@@ -3,9 +3,8 @@
 import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
-from functools import cached_property
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from chromagent.codec import JsonValue, encode
@@ -14,6 +13,7 @@ from chromagent.errors import InvalidRequest, RequestTimeout, RequestTooLarge
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
+HeaderLine: TypeAlias = tuple[bytes, bytes]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 JSON: Final = "application/json"
@@ -38,15 +38,11 @@ class Request:
         self.path: str = scope["path"]
         self._scope = scope
         self._receive = receive
-
-    @cached_property
-    def headers(self) -> dict[str, str]:
-        """Header values by name in lower case; of a repeated header the last value counts, unless it is a list by its nature."""
-        found: dict[str, str] = {}
-        for raw_name, raw_value in self._scope["headers"]:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in _LISTS and name in found else value
-        return found
+        self.headers: dict[str, str] = {}
+        """Values by name in lower case; of a repeated header the last value counts, unless it is a list by its nature."""
+        for raw_name, raw_value in scope["headers"]:  # names are in lower case (ASGI)
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            self.headers[name] = f"{self.headers[name]}, {value}" if name in _LISTS and name in self.headers else value
 
     @property
     def query(self) -> str:
@@ -97,38 +93,47 @@ class Request:
                 more = message.get("more_body", False)
         return b"".join(pieces)
 
-    @asynccontextmanager
-    async def cancelled_when_client_leaves(self) -> "AsyncGenerator[None]":
-        """Cancel the work inside as soon as the client is gone, and raise `ClientLeft` then. The body must have been read."""
+    def cancelled_when_client_leaves(self) -> "_Watch":
+        """Return a context whose work is cancelled as soon as the client is gone, and raises `ClientLeft` then.
+
+        The body must have been read.
+        """
+        return _Watch(self._receive)
+
+
+class _Watch:
+    """A task beside the work of a request, which waits for the client to leave."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+
+    def __enter__(self) -> None:
         work = asyncio.current_task()
         assert work is not None
-        gone = False
+        self._work = work
+        self._watcher = work.get_loop().create_task(self._watch())
 
-        async def watch() -> None:
-            nonlocal gone
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            work.cancel()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._watcher.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError) and not self._work.uncancel():
+            raise ClientLeft from None
 
-        watcher = asyncio.ensure_future(watch())
-        try:
-            yield
-        except asyncio.CancelledError:
-            if gone and not work.uncancel():
-                raise ClientLeft from None
-            raise
-        finally:
-            watcher.cancel()
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        self._work.cancel()
 
 
 class Reply:
     """What goes out. `started` tells whether a status was sent: after that there is no other."""
 
-    def __init__(self, send: Send, base_headers: Mapping[str, str]) -> None:
+    def __init__(self, send: Send, base: dict[str, HeaderLine]) -> None:
         self._send = send
-        self.headers = dict(base_headers)
-        """Headers to send; may be added to until the reply starts."""
+        self._base = base
+        self.headers: dict[str, str] = {}
+        """Headers to send, instead of or beside those of every reply; may be added to until the reply starts."""
         self.status = 0
         self.size = 0
         self.ended = False
@@ -170,7 +175,8 @@ class Reply:
         """Send status and headers."""
         if content_type:
             self.headers["content-type"] = content_type
-        headers = [(name.encode(), _lawful(value)) for name, value in self.headers.items()]
+        lines = {name: (name.encode(), _lawful(value)) for name, value in self.headers.items()}
+        headers = list((self._base | lines).values())
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 

@@ -1,12 +1,13 @@
 """`POST /v1/chat/completions`: a body becomes a request, an answer becomes JSON or events. No provider is known here."""
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Final, cast
+
+from msgspec import Struct
 
 from chromagent.codec import JsonObject, encode
 from chromagent.endpoints.asgi import EVENT_STREAM, JSON, Reply, Request
@@ -30,15 +31,14 @@ _LONGEST_HEADER: Final = 500
 _JSON_TYPES: Final = ("application/json", "text/plain", "")
 
 
-@dataclass(frozen=True, slots=True)
-class ChatSettings:
+class ChatSettings(Struct, frozen=True):
     """The part of the configuration that this endpoint obeys; seconds and bytes."""
 
     max_body_bytes: int
     timeout: float
     prime_timeout: float
     keepalive: float
-    gcs_buckets: frozenset[str] = field(default_factory=frozenset[str])
+    gcs_buckets: frozenset[str] = frozenset()
 
 
 class ChatCompletions:
@@ -68,7 +68,6 @@ class ChatCompletions:
         outcome.operation = CHAT
         self._prepare()
         admission = outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
-        reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
         reply.headers |= admission.headers
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in _JSON_TYPES:
@@ -76,10 +75,12 @@ class ChatCompletions:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         deadline = asyncio.get_running_loop().time() + timeout
         outcome.request = chat.parse(await request.body(self._settings.max_body_bytes, deadline))
-        await self._door.reserve(admission, chat.estimate_tokens(outcome.request))
-        reply.headers |= admission.headers
+        if self._door.counts_tokens(admission):
+            await self._door.reserve(admission, chat.estimate_tokens(outcome.request))
+            reply.headers |= admission.headers
+            reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
         ask = self._ask(request, outcome.request, admission.caller, deadline)
-        async with request.cancelled_when_client_leaves():
+        with request.cancelled_when_client_leaves():
             if ask.request.get("stream"):
                 await self._stream(ask, reply, outcome)
             elif self._cache is None:
@@ -89,15 +90,14 @@ class ChatCompletions:
 
     def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller, deadline: float) -> Ask:
         remaining = deadline - asyncio.get_running_loop().time()
-        patience = Patience(min(LARGEST_TOTAL, remaining), lambda: self._drain.started, jitter=secrets.randbelow(1000) / 1000)
-        betas = [beta.strip() for beta in request.headers.get("anthropic-beta", "").split(",")]
+        patience = Patience(min(LARGEST_TOTAL, remaining), lambda: self._drain.started, jitter=random.random())  # noqa: S311 - spreads load, keeps no secret
         return Ask(
             request=body,
             id=secrets.token_hex(12),
             created=int(time.time()),
             patience=patience,
             deadline=deadline,
-            betas=tuple(beta for beta in betas if beta),
+            betas=_betas(request.headers.get("anthropic-beta")),
             gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
         )
 
@@ -122,11 +122,8 @@ class ChatCompletions:
     async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> JsonObject:
         assert outcome.caller is not None
         try:
-            async with asyncio.timeout_at(ask.deadline) as limit:
-                with self._drain.running(limit):
-                    completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
-        except TimeoutError as error:
-            raise self._drain.cut() from error
+            async with self._drain.limit(ask.deadline):
+                completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
         finally:
             reply.headers |= _report_headers(outcome)
         outcome.read_completion(completion)
@@ -141,35 +138,33 @@ class ChatCompletions:
             lambda: _start_stream(reply, outcome), reply.write, first=self._settings.prime_timeout, every=self._settings.keepalive
         )
         try:
-            async with asyncio.timeout_at(ask.deadline) as limit, heartbeat:
-                with self._drain.running(limit):
-                    await self._send_chunks(stream, heartbeat, reply, outcome, include_usage=bool(options.get("include_usage")))
-        except TimeoutError as error:
-            raise self._drain.cut() from error
+            async with self._drain.limit(ask.deadline), heartbeat:
+                await _send_chunks(stream, heartbeat, reply, outcome, include_usage=bool(options.get("include_usage")))
         finally:
             self.open_streams -= 1
-            outcome.usage = stream.usage
             if not reply.started:
                 reply.headers |= _report_headers(outcome)
 
-    async def _send_chunks(
-        self, stream: GatewayStream, heartbeat: Heartbeat, reply: Reply, outcome: Outcome, *, include_usage: bool
-    ) -> None:
-        writer: ChunkWriter | None = None
-        async with aclosing(stream.deltas()) as source:
-            async for deltas in source:
-                if writer is None:
-                    writer = ChunkWriter(stream.head, include_usage=include_usage)
-                    await heartbeat.start()
-                    outcome.stopwatch.mark_first_chunk()
-                outcome.read_deltas(deltas)
-                heartbeat.beat()
-                await reply.write(writer.write(deltas))
-        if writer is None:
+
+async def _send_chunks(stream: GatewayStream, heartbeat: Heartbeat, reply: Reply, outcome: Outcome, *, include_usage: bool) -> None:
+    try:
+        deltas = await stream.begin()
+        if not deltas:
             raise InternalError
-        await heartbeat.stop()
-        outcome.usage, outcome.whole = stream.usage, True
-        await reply.write(writer.finish(outcome.usage), last=True)
+        writer = ChunkWriter(stream.head, include_usage=include_usage)
+        await heartbeat.start()
+        outcome.stopwatch.mark_first_chunk()
+        while deltas:
+            outcome.read_deltas(deltas)
+            heartbeat.beat()
+            await reply.write(writer.write(deltas))
+            deltas = await stream.read()
+        outcome.whole = True
+    finally:
+        outcome.usage, outcome.report.upstream_model = stream.usage, stream.upstream_model
+        await stream.close()
+    await heartbeat.stop()
+    await reply.write(writer.finish(outcome.usage), last=True)
 
 
 async def _start_stream(reply: Reply, outcome: Outcome) -> None:
@@ -177,10 +172,16 @@ async def _start_stream(reply: Reply, outcome: Outcome) -> None:
     await reply.start(200, EVENT_STREAM)
 
 
+def _betas(header: str | None) -> tuple[str, ...]:
+    return () if header is None else tuple(beta for part in header.split(",") if (beta := part.strip()))
+
+
 def _client_timeout(headers: Mapping[str, str]) -> float:
     """Return how long the official client itself waits, in seconds; it tells in a header of its own."""
+    if "x-stainless-timeout" not in headers:
+        return float("inf")
     try:
-        seconds = float(headers.get("x-stainless-timeout", "inf"))
+        seconds = float(headers["x-stainless-timeout"])
     except ValueError:
         return float("inf")
     return seconds if seconds > 0 else float("inf")
@@ -188,11 +189,9 @@ def _client_timeout(headers: Mapping[str, str]) -> float:
 
 def _report_headers(outcome: Outcome) -> dict[str, str]:
     report = outcome.report
-    found = {
-        "x-chromagent-route": report.route,
-        "x-chromagent-model": report.upstream_model,
-        "x-chromagent-ignored": header_list(report.ignored),
-        "x-chromagent-downgraded": header_list(report.downgraded),
-        **report.upstream_headers,
-    }
+    found = {"x-chromagent-route": report.route, "x-chromagent-model": report.upstream_model, **report.upstream_headers}
+    if report.ignored:
+        found["x-chromagent-ignored"] = header_list(report.ignored)
+    if report.downgraded:
+        found["x-chromagent-downgraded"] = header_list(report.downgraded)
     return {name: value[:_LONGEST_HEADER] for name, value in found.items() if value}

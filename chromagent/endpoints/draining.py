@@ -7,9 +7,7 @@ a stream that would be cut ends in an error event instead.
 import asyncio
 import signal
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Final
 
 from chromagent.errors import GatewayError, UpstreamTimeout, UpstreamUnavailable
@@ -23,22 +21,18 @@ class Drain:
 
     def __init__(self, grace: float = GRACE) -> None:
         self._grace = grace
-        self._running: set[asyncio.Timeout] = set()
+        self.running: set[asyncio.Timeout] = set()
+        """The deadlines of the answers that are being made."""
         self._installed = False
         self.started = False
         self._ended = False
 
-    @contextmanager
-    def running(self, limit: asyncio.Timeout) -> Generator[None]:
-        """Note an answer that is being made under a deadline."""
-        self._running.add(limit)
-        try:
-            yield
-        finally:
-            self._running.discard(limit)
+    def limit(self, deadline: float) -> "_Limit":
+        """Return the context of an answer that is being made: it ends at its deadline, or with this worker, in a `GatewayError`."""
+        return _Limit(self, deadline)
 
     def cut(self) -> GatewayError:
-        """Return why a deadline ended an answer: the end of this worker, or the upstream's silence."""
+        """Return why an answer ended at its deadline: the end of this worker, or the upstream's silence."""
         return UpstreamUnavailable("The gateway is shutting down. Try again.") if self._ended else UpstreamTimeout()
 
     def install(self) -> None:
@@ -65,6 +59,25 @@ class Drain:
     def _end(self) -> None:
         self._ended = True
         now = asyncio.get_running_loop().time()
-        for limit in self._running:
+        for limit in self.running:
             if not limit.expired():  # else its answer is being ended already, and cannot be told so again
                 limit.reschedule(now)
+
+
+class _Limit:
+    """The time that one answer has."""
+
+    def __init__(self, drain: Drain, deadline: float) -> None:
+        self._drain = drain
+        self._timeout = asyncio.timeout_at(deadline)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._drain.running.add(self._timeout)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._drain.running.discard(self._timeout)
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise self._drain.cut() from late

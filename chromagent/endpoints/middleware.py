@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from chromagent import telemetry
-from chromagent.endpoints.asgi import ClientLeft, Receive, Reply, Request, Scope, Send
+from chromagent.endpoints.asgi import ClientLeft, HeaderLine, Receive, Reply, Request, Scope, Send
 from chromagent.endpoints.cors import CorsRules
 from chromagent.endpoints.render import error_event
 from chromagent.endpoints.request_line import Outcome, RequestLine
@@ -26,6 +26,7 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
+_BASE: Final[dict[str, HeaderLine]] = {name: (name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()}
 
 
 class Face:
@@ -52,7 +53,7 @@ class Face:
         if scope["type"] != "http":
             return  # a gateway of plain HTTP has no lifespan of its own, and no web sockets
         self._begin()
-        request, reply, outcome = Request(scope, receive), Reply(send, SECURITY_HEADERS), Outcome()
+        request, reply, outcome = Request(scope, receive), Reply(send, _BASE), Outcome()
         reply.headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
 
         async def write_line() -> None:

@@ -1,7 +1,8 @@
 """What the log says of one request. Hides where each figure comes from; never a prompt, an answer or a key."""
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from chromagent import telemetry
 from chromagent.codec import JsonObject
@@ -24,8 +25,7 @@ _MOST_NAMES: Final = 64
 _LONGEST_NAME: Final = 200
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of one request, filled on the way."""
 
     operation: str = "request"
@@ -39,7 +39,7 @@ class Outcome:
     cache: str | None = None
     """`hit` or `miss`; None where answers are not kept."""
     usage: JsonObject | None = None
-    finish_reasons: dict[int, str] = field(default_factory=dict[int, str])
+    finish_reasons: dict[int, str] = {}
     whole: bool = False
     """Whether the answer came to its end, so that its usage is the last word."""
     letters: int = 0

@@ -92,7 +92,8 @@ class LocalGateway:
             url = operation.address + path + (f"?{request.query}" if request.query else "")
             # Made by hand: the client's own way of making requests adds headers and cookies of its own.
             outgoing = httpx.Request(request.method, url, headers=_forwarded_headers(scope, request.peer), content=body)
-            await self._forward(outgoing, request, reply, operation.deadline)
+            with request.cancelled_when_client_leaves():
+                await self._forward(outgoing, reply, operation.deadline)
         except ClientLeft:
             return
         except Rejection as rejection:
@@ -143,9 +144,9 @@ class LocalGateway:
             if not await self._quotas.hit(limit, str(operation.metric), key, cost=operation.cost):
                 raise Rejection(429, f"RESOURCE_EXHAUSTED:Quota exceeded for quota metric '{operation.metric}'.")
 
-    async def _forward(self, outgoing: httpx.Request, request: Request, reply: Reply, deadline: float) -> None:
+    async def _forward(self, outgoing: httpx.Request, reply: Reply, deadline: float) -> None:
         try:
-            async with request.cancelled_when_client_leaves(), asyncio.timeout(deadline), self._sent(outgoing) as answer:
+            async with asyncio.timeout(deadline), self._sent(outgoing) as answer:
                 await self._relay(answer, reply)
         except TimeoutError as error:
             if reply.started:

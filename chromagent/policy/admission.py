@@ -1,20 +1,20 @@
 """Who gets in: the limit of an address, then the key, then the limit of the key. Hides the order, and where an address stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address
+
+from msgspec import Struct
 
 from chromagent.errors import GatewayError
 from chromagent.policy.authentication import Authenticator, Caller
 from chromagent.policy.limits import Limiter, Reservation
 
 
-@dataclass(slots=True)
-class Admission:
+class Admission(Struct):
     """One request that was let in."""
 
     caller: Caller
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
     """OpenAI's `x-ratelimit-*` headers."""
     reservation: Reservation | None = None
 
@@ -37,6 +37,10 @@ class Door:
         except GatewayError as error:
             error.caller_id = caller.id
             raise
+
+    def counts_tokens(self, admission: Admission) -> bool:
+        """Say whether anybody counts this caller's tokens."""
+        return bool(admission.caller.tokens or self._limiter.rules.tokens_per_key)
 
     async def reserve(self, admission: Admission, tokens: int) -> None:
         """Take an estimate of tokens from the caller's allowance. Raises `TokensLimited`."""

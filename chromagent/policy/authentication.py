@@ -105,7 +105,8 @@ class KeyRing:
     def __init__(self, read: ReadDocument, clock: Callable[[], float] = time.time) -> None:
         self._read = read
         self._clock = clock
-        self._records: dict[str, KeyRecord] = {}
+        self._known: dict[str, tuple[KeyRecord, Caller]] = {}
+        """By the key's hash."""
         self._read_at: float | None = None
         self._tried_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
@@ -118,7 +119,7 @@ class KeyRing:
         if len(key) > LONGEST or not key.startswith(PREFIX):
             raise InvalidApiKey
         digest = hash_key(key)
-        if digest not in self._records and not is_well_formed(key):  # those who are known need not be checked twice
+        if digest not in self._known and not is_well_formed(key):  # those who are known need not be checked twice
             raise InvalidApiKey
         return await self._look_up(digest)
 
@@ -127,14 +128,16 @@ class KeyRing:
             await self._refresh()
         if self._read_at is None:
             raise KeyStoreUnavailable
-        record = self._records.get(digest)
-        if record is None and self._age() >= REFRESH_ON_UNKNOWN:
+        known = self._known.get(digest)
+        if known is None and self._age() >= REFRESH_ON_UNKNOWN:
             await self._refresh()
-            record = self._records.get(digest)
-        if record is None or not hmac.compare_digest(record.sha256, digest) or not record.usable(self._clock()):
+            known = self._known.get(digest)
+        if known is None:
             raise InvalidApiKey
-        limits = record.limits
-        return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens)
+        record, caller = known
+        if not hmac.compare_digest(record.sha256, digest) or not record.usable(self._clock()):
+            raise InvalidApiKey
+        return caller
 
     def _age(self) -> float:
         """Seconds since the store was last asked, well or not; without any document it is asked for every request."""
@@ -155,7 +158,7 @@ class KeyRing:
         except Exception as error:  # whatever it is, a store that is away or broken must not lock out those who are known
             telemetry.write_warning("the client keys cannot be read", {"reason": _reason(error)})
             return
-        self._records = {record.sha256: record for record in document.keys}
+        self._known = {record.sha256: (record, _caller(record)) for record in document.keys}
         self._read_at = self._clock()
 
 
@@ -173,6 +176,11 @@ class Authenticator:
         if self._allow_anonymous:
             return ANONYMOUS
         raise Misconfigured("This gateway has no client keys: set `client_keys`, or `allow_anonymous` to serve everybody.")
+
+
+def _caller(record: KeyRecord) -> Caller:
+    limits = record.limits
+    return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens)
 
 
 def _reason(error: Exception) -> str:

@@ -1,12 +1,15 @@
 """Model → ordered routes. Hides mappings, name families, where each backend may be called, and which places rest."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from chromagent.catalog import Family, family_of
 from chromagent.errors import GatewayError, ModelNotFound
 
 LONGEST_REST: Final = 60.0
+MOST_KNOWN: Final = 256
+"""Names of models whose routes are kept; they come from clients."""
 
 
 class Route(NamedTuple):
@@ -35,21 +38,26 @@ class Router:
     def __init__(self, backends: Mapping[str, RoutedBackend], default: str) -> None:
         self._backends = backends
         self._default = default
+        self._known = lru_cache(MOST_KNOWN)(self._find)
 
     @property
     def mapped_models(self) -> dict[str, str]:
         """The public ids that the owner mapped, each with its backend."""
         return {public: name for name, backend in self._backends.items() for public in backend.model_mapping}
 
-    def routes(self, model: str) -> list[Route]:
+    def routes(self, model: str) -> tuple[Route, ...]:
         """Return the routes in order of preference. Raises `ModelNotFound` when no enabled backend serves the model."""
         name = model.strip()
-        found: list[Route] = []
-        for backend, target in self._targets(name):
-            found += [Route(backend, target, location) for location in self._backends[backend].locations]
-        if not found:
+        if not (found := self._known(name)):
             raise ModelNotFound(f"The model '{name}' does not exist or you do not have access to it.")
         return found
+
+    def _find(self, model: str) -> tuple[Route, ...]:
+        return tuple(
+            Route(backend, target, location)
+            for backend, target in self._targets(model)
+            for location in self._backends[backend].locations
+        )
 
     def backend_for(self, family: Family) -> str | None:
         """Return the backend that serves a family: the default one if it does, else the first."""
@@ -84,8 +92,10 @@ class Rests:
         self._clock = clock
         self._until: dict[tuple[str, str], float] = {}
 
-    def order(self, routes: Sequence[Route]) -> list[Route]:
+    def order(self, routes: Sequence[Route]) -> Sequence[Route]:
         """Return the routes in the order to try them."""
+        if not self._until:
+            return routes
         now = self._clock()
         return sorted(routes, key=lambda route: max(0.0, self._until.get((route.backend, route.location), now) - now))
 

@@ -4,34 +4,31 @@ All or nothing: the first failure cancels the others and is the answer. Usage is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 from chromagent.codec import JsonObject, JsonValue
+from chromagent.providers.protocol import DeltaSource
 from chromagent.translators.protocol import Delta
 
-_Queue: TypeAlias = "asyncio.Queue[list[Delta] | Exception | None]"
+_Queue: TypeAlias = "asyncio.Queue[list[Delta] | Exception]"
 
 
-async def gather(count: int, call: Callable[[], Awaitable[JsonObject]]) -> list[JsonObject]:
-    """Make the call as often as asked, at the same time."""
+async def complete(count: int, call: Callable[[], Awaitable[JsonObject]]) -> JsonObject:
+    """Make the call as often as asked, at the same time; make one completion of all."""
     if count == 1:
-        return [await call()]
+        return await call()
     tasks = [asyncio.ensure_future(call()) for _ in range(count)]
     try:
-        return list(await asyncio.gather(*tasks))
+        return _merge(await asyncio.gather(*tasks))
     finally:
         await _cancel(tasks)
 
 
-def merge(completions: Sequence[JsonObject]) -> JsonObject:
-    """Make one completion: id and time of the first, each one's choice at its index."""
-    merged = dict(completions[0])
-    if len(completions) > 1:
-        merged["choices"] = [{**one["choices"][0], "index": index} for index, one in enumerate(completions)]
-        merged["usage"] = add([one["usage"] for one in completions])
-    return merged
+def _merge(completions: Sequence[JsonObject]) -> JsonObject:
+    """Take id and time of the first, each one's choice at its index."""
+    choices = [{**one["choices"][0], "index": index} for index, one in enumerate(completions)]
+    return {**completions[0], "choices": choices, "usage": add([one["usage"] for one in completions])}
 
 
 def add(usages: Sequence[JsonObject]) -> JsonObject:
@@ -48,37 +45,48 @@ def _plus(one: JsonValue, other: JsonValue) -> JsonValue:
     return add([cast("JsonObject", one), other]) if isinstance(one, dict) else one + other
 
 
-def interleave(sources: "Sequence[AsyncGenerator[list[Delta]]]") -> "AsyncGenerator[list[Delta]]":
+def interleave(sources: Sequence[DeltaSource]) -> DeltaSource:
     """Give the deltas of all sources as they come, each under its own choice index."""
-    return sources[0] if len(sources) == 1 else _interleave(sources)
+    return sources[0] if len(sources) == 1 else _Interleaved(sources)
 
 
-async def _interleave(sources: "Sequence[AsyncGenerator[list[Delta]]]") -> "AsyncGenerator[list[Delta]]":
-    queue: _Queue = asyncio.Queue(maxsize=len(sources))
-    tasks = [asyncio.ensure_future(_pump(source, choice, queue)) for choice, source in enumerate(sources)]
-    try:
-        running = len(tasks)
-        while running:
-            item = await queue.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, Exception):
+class _Interleaved:
+    """Several sources as one (see `DeltaSource`)."""
+
+    def __init__(self, sources: Sequence[DeltaSource]) -> None:
+        self._sources = sources
+        self._queue: _Queue = asyncio.Queue(maxsize=len(sources))
+        self._running = len(sources)
+        self._tasks: list[asyncio.Future[None]] = []
+
+    async def read(self) -> list[Delta]:
+        """Return what one of them gave; nothing once all have ended. The first failure is that of all."""
+        if not self._tasks:
+            self._tasks = [asyncio.ensure_future(self._pump(source, choice)) for choice, source in enumerate(self._sources)]
+        while self._running:
+            item = await self._queue.get()
+            if isinstance(item, Exception):
                 raise item
-            else:
-                yield item
-    finally:
-        await _cancel(tasks)
+            if item:
+                return item
+            self._running -= 1
+        return []
 
+    async def close(self) -> None:
+        """Stop all of them."""
+        await _cancel(self._tasks)
+        for source in self._sources:
+            await source.close()
 
-async def _pump(source: "AsyncGenerator[list[Delta]]", choice: int, queue: _Queue) -> None:
-    try:
-        async with aclosing(source):
-            async for deltas in source:
-                await queue.put([delta._replace(choice=choice) for delta in deltas])
-    except Exception as error:
-        await queue.put(error)  # whatever it is, the reader must not wait for more
-    else:
-        await queue.put(None)
+    async def _pump(self, source: DeltaSource, choice: int) -> None:
+        deltas: list[Delta] | None = None
+        while deltas != []:
+            try:
+                deltas = await source.read()
+            except Exception as error:
+                await self._queue.put(error)  # whatever it is, the reader must not wait for more
+                return
+            await self._queue.put([delta._replace(choice=choice) for delta in deltas])
 
 
 async def _cancel(tasks: "Sequence[asyncio.Future[Any]]") -> None:

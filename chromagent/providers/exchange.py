@@ -4,10 +4,10 @@ What is said and what an answer means is the translator's; which location comes 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Awaitable, Mapping
 from typing import Final, NamedTuple, Protocol, cast
+
+from msgspec.structs import replace
 
 from chromagent import codec
 from chromagent.codec import JsonObject
@@ -16,19 +16,15 @@ from chromagent.errors import (
     UpstreamAuthenticationFailed,
     UpstreamInvalidResponse,
     UpstreamTimeout,
-    UpstreamUnreachable,
 )
 from chromagent.providers import copies
-from chromagent.providers.protocol import Ask, Backend, Format, Report
-from chromagent.sse import ServerSentEvent, SSEDecoder
+from chromagent.providers.answer_stream import AnswerStream
+from chromagent.providers.protocol import Ask, Backend, DeltaSource, Format, Report
 from chromagent.translators.protocol import Call, Delta, Head, Media, StreamTranslator, Translation, Translator
-from chromagent.upstream.client import OpenReply, Reply, UpstreamClient, UpstreamRequest
+from chromagent.upstream.client import Reply, UpstreamClient, UpstreamRequest
+from chromagent.upstream.engine import Answer
 
 MOST_REPAIRS: Final = 3
-MOST_RESUMPTIONS: Final = 3
-"""Broken connections in a row that a stream with a resume token survives (wire-gemini §3.9)."""
-DRAIN: Final = 0.2
-"""Seconds given to a finished stream to close, so that its connection can serve again."""
 LARGEST_ERROR: Final = 256 * 1024
 
 
@@ -78,7 +74,7 @@ class Attempt(NamedTuple):
 
 
 class VertexExchange:
-    """Used once: either `complete` or `stream`."""
+    """See `protocol.Exchange`."""
 
     def __init__(self, platform: Platform, ask: Ask, model: str, location: str, report: Report) -> None:
         self._platform = platform
@@ -92,6 +88,7 @@ class VertexExchange:
         self._tries = 0
         self._credentials_renewed = False
         self._streams: list[StreamTranslator] = []
+        self._source: DeltaSource | None = None
 
     @property
     def head(self) -> Head:
@@ -103,38 +100,47 @@ class VertexExchange:
         """What the upstream reported so far, of all copies; None before anything was asked of it."""
         return copies.add([stream.usage for stream in self._streams]) if self._streams else None
 
+    @property
+    def upstream_model(self) -> str:
+        """The model as the upstream spells it; empty if not told."""
+        return self._streams[0].upstream_model if self._streams else ""
+
     async def complete(self) -> JsonObject:
         """Return OpenAI's completion."""
         attempt = await self._prepare()
         while True:
             try:
-                completions = await copies.gather(attempt.translation.copies, lambda: self._complete_once(attempt))  # noqa: B023 - awaited at once
+                completion = await copies.complete(attempt.translation.copies, lambda: self._complete_once(attempt))  # noqa: B023 - awaited at once
             except GatewayError as error:
                 attempt = await self._recover(attempt, error)
             else:
                 self._remember_repairs(attempt)
-                return copies.merge(completions)
+                return completion
 
-    async def stream(self) -> AsyncGenerator[list[Delta]]:
-        """Give deltas as they come, never an empty list."""
+    async def begin(self) -> list[Delta]:
+        """Return the first deltas."""
         attempt = await self._prepare()
         while True:
-            sent = False
             self._streams = [attempt.translation.stream() for _ in range(attempt.translation.copies)]
-            async with aclosing(copies.interleave([self._stream_once(attempt, stream) for stream in self._streams])) as source:
-                try:
-                    async for deltas in source:
-                        if not sent:
-                            sent = True
-                            self._remember_repairs(attempt)
-                        yield deltas
-                except GatewayError as error:
-                    if sent:
-                        raise
-                    attempt = await self._recover(attempt, error)
-                else:
-                    self._report.upstream_model = self._streams[0].upstream_model
-                    return
+            self._source = copies.interleave([self._open_stream(attempt, stream) for stream in self._streams])
+            try:
+                deltas = await self._source.read()
+            except GatewayError as error:
+                await self._source.close()
+                attempt = await self._recover(attempt, error)
+            else:
+                self._remember_repairs(attempt)
+                return deltas
+
+    def read(self) -> Awaitable[list[Delta]]:
+        """Return what came next."""
+        assert self._source is not None
+        return self._source.read()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._source is not None:
+            await self._source.close()
 
     async def _prepare(self) -> Attempt:
         platform = self._platform
@@ -184,7 +190,8 @@ class VertexExchange:
             raise UpstreamTimeout
         platform, call = self._platform, attempt.call
         path = platform.wire.path(call.model, call.project, self._location, stream=self._streamed)
-        headers = await platform.headers(stream=self._streamed) | attempt.translation.headers
+        headers = await platform.headers(stream=self._streamed)
+        headers |= attempt.translation.headers
         idle = min(remaining, platform.wire.idle_timeout) if self._streamed else remaining
         return UpstreamRequest(platform.address(self._location) + path, headers, content, idle)
 
@@ -221,84 +228,23 @@ class VertexExchange:
         except TimeoutError as error:
             raise UpstreamTimeout from error
 
-    async def _stream_once(self, attempt: Attempt, stream: StreamTranslator) -> AsyncGenerator[list[Delta]]:
-        """Read one copy's answer to its end, continued as often as it says."""
-        content: bytes | None = attempt.content
-        broken = 0
-        while content is not None:
+    def _open_stream(self, attempt: Attempt, stream: StreamTranslator) -> AnswerStream:
+        async def send(body: JsonObject | None) -> Answer:
+            content = attempt.content if body is None else self._encode(body)
+            answer = await self._platform.client.send(await self._request(attempt, content))
+            self._note(answer)
+            if answer.status < 300:
+                return answer
             try:
-                async with aclosing(self._read_stream(attempt, stream, content)) as source:
-                    async for deltas in source:
-                        broken = 0
-                        yield deltas
-            except UpstreamUnreachable:
-                broken += 1
-                if not stream.complete and (broken > MOST_RESUMPTIONS or stream.continuation() is None):
-                    raise
-            body = stream.continuation()
-            content = None if body is None else self._encode(body)
-        if closing := stream.finish():
-            yield closing
+                raise _read_status(attempt, Reply(answer.status, answer.headers, await _read_error(answer)))
+            finally:
+                await answer.close()
 
-    async def _read_stream(self, attempt: Attempt, stream: StreamTranslator, content: bytes) -> AsyncGenerator[list[Delta]]:
-        async with self._platform.client.stream(await self._request(attempt, content)) as reply:
-            self._note(reply)
-            if reply.status >= 300:
-                raise _read_status(attempt, Reply(reply.status, reply.headers, await _read_error(reply.reads)))
-            decoder = SSEDecoder()
-            async for read in self._in_time(reply.reads):
-                deltas, fault = _feed(stream, decoder.feed(read))
-                if deltas:
-                    yield deltas
-                if fault is not None:
-                    raise fault
-                if stream.done:
-                    await _drain(reply.reads)
-                    return
-                if self._now() > self._deadline:
-                    raise UpstreamTimeout
-            deltas, fault = _feed(stream, decoder.finish())
-            if deltas:
-                yield deltas
-            if fault is not None:
-                raise fault
+        return AnswerStream(stream, send, self._deadline if self._deadline < self._ask.deadline else None)
 
-    def _in_time(self, reads: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Give reads until the deadline, which nobody else watches over where a backend has less time than the whole request."""
-        return reads if self._deadline >= self._ask.deadline else _Until(self._deadline, reads)
-
-    def _note(self, reply: Reply | OpenReply) -> None:
+    def _note(self, reply: Reply | Answer) -> None:
         if request_id := reply.headers.get("request-id"):
             self._report.upstream_headers["x-upstream-request-id"] = request_id
-
-
-class _Until:
-    """Reads as they come. Raises `UpstreamTimeout` at the deadline, however short the silence was until then."""
-
-    def __init__(self, deadline: float, reads: AsyncIterator[bytes]) -> None:
-        self._deadline = deadline
-        self._reads = reads
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                return await anext(self._reads)
-        except TimeoutError as error:
-            raise UpstreamTimeout from error
-
-
-def _feed(stream: StreamTranslator, events: Sequence[ServerSentEvent]) -> tuple[list[Delta], GatewayError | None]:
-    """Feed the events of one read. What came before a fault is not lost: it is returned with it."""
-    deltas: list[Delta] = []
-    for event in events:
-        try:
-            deltas += stream.feed(event)
-        except GatewayError as fault:
-            return deltas, fault
-    return deltas, None
 
 
 def _read_status(attempt: Attempt, reply: Reply) -> GatewayError:
@@ -307,20 +253,8 @@ def _read_status(attempt: Attempt, reply: Reply) -> GatewayError:
     return attempt.translation.error(reply.status, reply.headers, reply.content)
 
 
-async def _read_error(reads: AsyncIterator[bytes]) -> bytes:
+async def _read_error(answer: Answer) -> bytes:
     content = b""
-    async for read in reads:
+    while len(content) <= LARGEST_ERROR and (read := await answer.read()):
         content += read
-        if len(content) > LARGEST_ERROR:
-            break
     return content
-
-
-async def _drain(reads: AsyncIterator[bytes]) -> None:
-    """Read to the end of input, which is nearly always there already."""
-    try:
-        async with asyncio.timeout(DRAIN):
-            async for _ in reads:
-                pass
-    except (TimeoutError, GatewayError):
-        return

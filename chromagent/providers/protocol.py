@@ -1,8 +1,9 @@
 """What a provider offers to the gateway, and what the gateway tells it."""
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
+
+from msgspec import Struct
 
 from chromagent.codec import JsonObject
 from chromagent.schema.chat import ChatCompletionRequest
@@ -10,22 +11,20 @@ from chromagent.translators.protocol import Delta, Head, ModelFacts
 from chromagent.upstream.retry import Patience
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One configured backend as its provider needs it: plain values, seconds."""
 
     name: str
     project: str | None = None
     needs_project: bool = True
     base_url: str | None = None
-    additional_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    additional_headers: Mapping[str, str] = {}
     timeout: float = 600.0
     max_retries: int = 2
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One client request, as far as a provider needs to know it."""
 
     request: ChatCompletionRequest
@@ -39,21 +38,32 @@ class Ask:
     gcs_buckets: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Struct):
     """What happened on the way, filled by whoever knows it; the endpoint turns it into headers and the request line."""
 
     route: str = ""
     upstream_model: str = ""
-    ignored: list[str] = field(default_factory=list[str])
-    downgraded: list[str] = field(default_factory=list[str])
-    repairs: list[str] = field(default_factory=list[str])
+    ignored: list[str] = []
+    downgraded: list[str] = []
+    repairs: list[str] = []
     attempts: int = 0
-    upstream_headers: dict[str, str] = field(default_factory=dict[str, str])
+    upstream_headers: dict[str, str] = {}
 
 
-class Exchange(Protocol):
-    """One request on its way to one model at one location. Used once: either `complete` or `stream`."""
+class DeltaSource(Protocol):
+    """A stream of deltas."""
+
+    def read(self) -> Awaitable[list[Delta]]:
+        """Return what came, waiting for it if need be; nothing at the end. Raises `GatewayError`, also in the middle."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of whatever is open; more often than once does no harm."""
+        ...
+
+
+class Exchange(DeltaSource, Protocol):
+    """One request on its way to one model at one location. Used once: `complete`, or `begin`, `read` to the end, and `close`."""
 
     @property
     def head(self) -> Head:
@@ -65,12 +75,17 @@ class Exchange(Protocol):
         """OpenAI's usage object, as far as the upstream reported it; None before anything was asked of it."""
         ...
 
+    @property
+    def upstream_model(self) -> str:
+        """The model as the upstream spells it; empty if not told."""
+        ...
+
     async def complete(self) -> JsonObject:
         """Return OpenAI's completion. Raises `GatewayError`; `retryable` says whether another location may do better."""
         ...
 
-    def stream(self) -> AsyncGenerator[list[Delta]]:
-        """Give deltas as they come, never an empty list. Raises `GatewayError`, also in the middle."""
+    async def begin(self) -> list[Delta]:
+        """Return the first deltas of a stream. Raises what `complete` raises; after this nothing is tried again."""
         ...
 
 

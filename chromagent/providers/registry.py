@@ -1,9 +1,10 @@
 """Provider names → constructors. The one place that knows which wire format belongs to which platform."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
 from pydantic import TypeAdapter
 
 from chromagent.providers.protocol import Backend, Provider

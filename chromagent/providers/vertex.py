@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from chromagent import codec
+from chromagent import __version__, codec
 from chromagent.errors import Misconfigured
 from chromagent.providers.exchange import VertexExchange
 from chromagent.providers.memory import BoundedMemory
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 REPAIR_MEMORY: Final = 3600.0
 """Seconds for which a model at a location is remembered to refuse something."""
 MEMORY_SIZE: Final = 20_000
+_NAMES: Final = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
+_JSON: Final = {"content-type": "application/json; charset=utf-8"}
+_OF_DOCUMENTS: Final = {**_NAMES, **_JSON, "accept": "application/json", "accept-encoding": "gzip"}
+_OF_STREAMS: Final = {**_NAMES, **_JSON, "accept": "text/event-stream", "accept-encoding": "identity"}
+"""A compressing hop would delay events, so streams ask for none."""
 
 MediaFetcher: TypeAlias = "Callable[[Mapping[str, str]], Awaitable[Mapping[str, RemoteFile]]]"
 """URLs with their places in the request → files."""
@@ -53,6 +58,7 @@ class VertexProvider:
         self._fetch = fetch
         self._memory = BoundedMemory(MEMORY_SIZE)
         self._refusals: dict[tuple[str, str], dict[str, float]] = {}
+        self._additional = {name.lower(): value for name, value in backend.additional_headers.items()}
 
     def begin(self, ask: Ask, model: str, location: str, report: Report) -> VertexExchange:
         """Begin one request; nothing is sent yet."""
@@ -82,14 +88,9 @@ class VertexProvider:
         return self.backend.base_url or host_of(location)
 
     async def headers(self, *, stream: bool) -> dict[str, str]:
-        """Return the headers that every call carries. A compressing hop would delay events, so streams ask for none."""
-        return {
-            "content-type": "application/json; charset=utf-8",
-            "accept": "text/event-stream" if stream else "application/json",
-            "accept-encoding": "identity" if stream else "gzip",
-            **await self.credentials.headers(),
-            **self.backend.additional_headers,
-        }
+        """Return the headers that every call carries, names in lower case."""
+        kind = _OF_STREAMS if stream else _OF_DOCUMENTS
+        return {**kind, **await self.credentials.headers(), **self._additional}
 
     async def fetch(self, urls: Mapping[str, str]) -> Mapping[str, Media]:
         """Fetch remote files."""

@@ -3,6 +3,7 @@
 Paths: wire-gemini §1.3 and §1.7.
 """
 
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -27,7 +28,7 @@ class GeminiPaths:
     def path(self, model: str, project: str, location: str, *, stream: bool) -> str:
         """Return the path; a stream without `alt=sse` would be one JSON array."""
         action = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"{self._resource(model, project, location)}:{action}"
+        return f"{_resource(self._surface, self._version, model, project, location)}:{action}"
 
     def body(self, body: JsonObject, *, stream: bool) -> JsonObject:
         """Leave the body as it is: the path alone tells a stream."""
@@ -37,12 +38,14 @@ class GeminiPaths:
     def probe(self, project: str, location: str) -> tuple[str, JsonObject]:
         """Count the tokens of one word."""
         contents = [{"role": "user", "parts": [{"text": "ping"}]}]
-        return f"{self._resource(_PROBE_MODEL, project, location)}:countTokens", {"contents": contents}
+        return f"{_resource(self._surface, self._version, _PROBE_MODEL, project, location)}:countTokens", {"contents": contents}
 
-    def _resource(self, model: str, project: str, location: str) -> str:
-        if self._surface == "developer":
-            return f"/{self._version}/models/{quote(model, safe='')}"
-        parent = "" if self._surface == "express" else f"/projects/{project}/locations/{location}"
-        if model.startswith("endpoints/"):
-            return f"/{self._version}{parent}/{model}"
-        return f"/{self._version}{parent}/publishers/google/models/{quote(model, safe='')}"
+
+@lru_cache(maxsize=256)
+def _resource(surface: Surface, version: str, model: str, project: str, location: str) -> str:
+    if surface == "developer":
+        return f"/{version}/models/{quote(model, safe='')}"
+    parent = "" if surface == "express" else f"/projects/{project}/locations/{location}"
+    if model.startswith("endpoints/"):
+        return f"/{version}{parent}/{model}"
+    return f"/{version}{parent}/publishers/google/models/{quote(model, safe='')}"

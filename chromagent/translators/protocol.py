@@ -6,8 +6,9 @@ Errors: all of these raise `GatewayError` and nothing else; requests at fault ra
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError
@@ -28,8 +29,7 @@ class Media(NamedTuple):
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request to one model at one place, with all that a translator may not find out for itself."""
 
     request: ChatCompletionRequest
@@ -49,11 +49,11 @@ class Call:
     """Names of the repairs to apply, because the upstream refused what they take out (`Translation.repair`)."""
     attempt: int = 0
     """How many answers to this request were thrown away as empty or malformed."""
-    media: Mapping[str, Media] = field(default_factory=dict[str, Media])
+    media: Mapping[str, Media] = {}
     """Remote files by URL: those that `Translator.remote_media` asked for."""
     gcs_buckets: frozenset[str] = frozenset()
     """Names of the Cloud Storage buckets that this caller may have read with the gateway's rights."""
-    memory: MutableMapping[str, object] = field(default_factory=dict[str, object])
+    memory: MutableMapping[str, object] = {}
     """Reasoning state by tool-call id, kept within this process; bounded by its owner. Read for history, written by answers."""
 
 

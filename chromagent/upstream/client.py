@@ -4,11 +4,9 @@ Every fault of the transport leaves as a `GatewayError`; a status of the upstrea
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from types import TracebackType
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chromagent import __version__
 from chromagent.errors import UpstreamInvalidResponse
 from chromagent.upstream.content import Decoder, open_decoder
 from chromagent.upstream.engine import Answer, Engine, UpstreamRequest
@@ -17,12 +15,10 @@ from chromagent.upstream.pool import ConnectionPool
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["OpenReply", "Reply", "UpstreamClient", "UpstreamRequest"]
+__all__ = ["Reply", "UpstreamClient", "UpstreamRequest"]
 
 LARGEST_REPLY: Final = 64 * 1024 * 1024
 """Bytes of a complete answer, decoded."""
-
-_NAMES: Final = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
 
 
 class Reply(NamedTuple):
@@ -31,14 +27,6 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-class OpenReply(NamedTuple):
-    """An answer whose body is still coming; `reads` gives it as it arrives and must be used within the context it came from."""
-
-    status: int
-    headers: Mapping[str, str]
-    reads: AsyncIterator[bytes]
 
 
 class UpstreamClient:
@@ -54,24 +42,31 @@ class UpstreamClient:
 
     async def post(self, request: UpstreamRequest) -> Reply:
         """Send and read the whole answer. Raises `UpstreamUnreachable`, `UpstreamTimeout` or `UpstreamInvalidResponse`."""
-        async with self.stream(request) as reply:
+        answer = await self.send(request)
+        try:
             pieces: list[bytes] = []
             size = 0
-            async for piece in reply.reads:
+            while piece := await answer.read():
                 size += len(piece)
                 if size > LARGEST_REPLY:
                     raise UpstreamInvalidResponse("The model provider's answer is too large.")
                 pieces.append(piece)
-            return Reply(reply.status, reply.headers, b"".join(pieces))
+            return Reply(answer.status, answer.headers, b"".join(pieces))
+        finally:
+            await answer.close()
 
-    def stream(self, request: UpstreamRequest) -> "_Exchange":
-        """Send and read as it comes, in a context; leaving it lets go of the connection. Raises the same, also while reading."""
+    async def send(self, request: UpstreamRequest) -> Answer:
+        """Send, and return the answer once its head came, its body decoded; whoever gets it closes it. Raises what `post` does."""
         loop = asyncio.get_running_loop()
         if self._engine is None or self._loop is not loop:
             self._engine, self._loop = _open_engine(self._transport), loop
-        return _Exchange(
-            self._engine, request._replace(headers=_NAMES | {name.lower(): text for name, text in request.headers.items()})
-        )
+        answer = await self._engine.send(request)
+        try:
+            decoder = open_decoder(answer.headers)
+        except UpstreamInvalidResponse:
+            await answer.close()
+            raise
+        return answer if decoder is None else _DecodedAnswer(answer, decoder)
 
     async def close(self) -> None:
         """Drop the connections without work. Running requests go on and keep none."""
@@ -87,45 +82,23 @@ def _open_engine(transport: "httpx.AsyncBaseTransport | None") -> Engine:
     return HttpxEngine(transport)
 
 
-class _Exchange:
-    """A request and its answer, as a context."""
+class _DecodedAnswer:
+    """An answer whose body came compressed (see `engine.Answer`)."""
 
-    def __init__(self, engine: Engine, request: UpstreamRequest) -> None:
-        self._engine = engine
-        self._request = request
-        self._answer: Answer | None = None
-
-    async def __aenter__(self) -> OpenReply:
-        self._answer = answer = await self._engine.send(self._request)
-        try:
-            decoder = open_decoder(answer.headers)
-        except UpstreamInvalidResponse:
-            await answer.close()
-            raise
-        return OpenReply(answer.status, answer.headers, _Reads(answer) if decoder is None else _decode(answer, decoder))
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._answer is not None:
-            await self._answer.close()
-
-
-class _Reads:
-    """The body as it arrives."""
-
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, decoder: Decoder) -> None:
         self._answer = answer
+        self._decoder = decoder
+        self.status = answer.status
+        self.headers = answer.headers
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+    async def read(self) -> bytes:
+        """Return what has arrived and can be decoded."""
+        while piece := await self._answer.read():
+            if content := self._decoder.feed(piece):
+                return content
+        self._decoder.finish()
+        return b""
 
-    async def __anext__(self) -> bytes:
-        if piece := await self._answer.read():
-            return piece
-        raise StopAsyncIteration
-
-
-async def _decode(answer: Answer, decoder: Decoder) -> AsyncIterator[bytes]:
-    while piece := await answer.read():
-        if content := decoder.feed(piece):
-            yield content
-    decoder.finish()
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._answer.close()

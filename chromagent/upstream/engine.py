@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 
 class UpstreamRequest(NamedTuple):
-    """One POST. `idle_timeout`: longest silence of the upstream while it is waited for, in seconds."""
+    """One POST. Header names are in lower case. `idle_timeout`: the longest silence that we wait for, in seconds."""
 
     url: str
     headers: Mapping[str, str]

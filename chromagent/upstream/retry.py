@@ -1,7 +1,8 @@
 """When to try again. Pure: numbers in, seconds out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from chromagent.errors import GatewayError
 
@@ -12,8 +13,7 @@ LONGEST_HINT = 10.0
 LARGEST_TOTAL = 30.0
 
 
-@dataclass(slots=True)
-class Patience:
+class Patience(Struct):
     """One request's willingness to wait, shared by all places it is tried at."""
 
     budget: float

@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -177,5 +177,20 @@ async def post(client: UpstreamClient, request: UpstreamRequest) -> bytes:
 
 
 async def stream(client: UpstreamClient, request: UpstreamRequest) -> bytes:
-    async with client.stream(request) as reply:
-        return b"".join([read async for read in reply.reads])
+    async with streamed(client, request) as reads:
+        return b"".join([read async for read in reads])
+
+
+@asynccontextmanager
+async def streamed(client: UpstreamClient, request: UpstreamRequest) -> AsyncGenerator[AsyncGenerator[bytes]]:
+    """Give the reads of an answer; leaving lets go of it."""
+    answer = await client.send(request)
+
+    async def reads() -> AsyncGenerator[bytes]:
+        while read := await answer.read():
+            yield read
+
+    try:
+        yield reads()
+    finally:
+        await answer.close()

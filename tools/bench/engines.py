@@ -104,8 +104,16 @@ def own() -> Stream:
 
     @asynccontextmanager
     async def stream(url: str) -> AsyncGenerator[AsyncIterator[bytes]]:
-        async with client.stream(UpstreamRequest(url, HEADERS, BODY, 60.0)) as reply:
-            yield reply.reads
+        answer = await client.send(UpstreamRequest(url, HEADERS, BODY, 60.0))
+
+        async def reads() -> AsyncIterator[bytes]:
+            while read := await answer.read():
+                yield read
+
+        try:
+            yield reads()
+        finally:
+            await answer.close()
 
     return stream
 

@@ -23,7 +23,7 @@ ROUTER = Router({"vertex-gemini": GEMINI, "claude-eu": CLAUDE}, default="vertex-
     ],
 )
 def test_a_model_goes_where_mapping_family_or_default_say(model: str, routes: list[tuple[str, str, str]]) -> None:
-    assert ROUTER.routes(model) == [Route(*route) for route in routes]
+    assert list(ROUTER.routes(model)) == [Route(*route) for route in routes]
 
 
 def test_a_mapping_to_several_models_is_a_fallback_in_that_order() -> None:

@@ -75,3 +75,9 @@ async def test_every_call_names_the_gateway_and_carries_the_owners_headers() -> 
     assert sent.headers["x-team"] == "search"
     assert sent.headers["content-type"] == "application/json; charset=utf-8"
     assert json.loads(sent.content)["contents"] == [{"role": "user", "parts": [{"text": "hi"}]}]
+
+
+async def test_a_header_of_the_owner_in_any_case_replaces_ours() -> None:
+    to = f"{GLOBAL}/v1beta1/projects/p/locations/global/publishers/google/models/{GEMINI}:generateContent"
+    sent = await call(chat(), to, gemini(), settings(gemini={"additional_headers": {"User-Agent": "mine"}}))
+    assert sent.headers.get_list("user-agent") == ["mine"]

@@ -27,6 +27,7 @@ from tests.support.raw_upstream import (
     request_to,
     serving,
     stream,
+    streamed,
 )
 
 pytestmark = pytest.mark.anyio
@@ -64,8 +65,8 @@ async def test_many_requests_at_once_get_each_its_own_answer() -> None:
 async def test_a_stream_that_was_left_at_its_end_lets_its_connection_serve_again() -> None:
     async with serving([CHUNKED + chunk(b"all") + LAST_CHUNK], [document(b"next")]) as upstream:
         client = UpstreamClient()
-        async with client.stream(request_to(upstream)) as reply:
-            assert await anext(reply.reads) == b"all"
+        async with streamed(client, request_to(upstream)) as reads:
+            assert await anext(reads) == b"all"
         assert await post(client, request_to(upstream)) == b"next"
     assert upstream.connections == 1
 
@@ -73,8 +74,8 @@ async def test_a_stream_that_was_left_at_its_end_lets_its_connection_serve_again
 async def test_a_stream_that_was_left_early_closes_its_connection() -> None:
     async with serving([CHUNKED + chunk(b"some"), Act.HANG], [document(b"next")]) as upstream:
         client = UpstreamClient()
-        async with client.stream(request_to(upstream)) as reply:
-            assert await anext(reply.reads) == b"some"
+        async with streamed(client, request_to(upstream)) as reads:
+            assert await anext(reads) == b"some"
         assert await upstream.all_closed()
         assert await post(client, request_to(upstream)) == b"next"
 
@@ -222,11 +223,11 @@ async def test_origins_do_not_share_connections() -> None:
 async def test_closing_drops_what_waits_and_lets_what_runs_end() -> None:
     async with serving([CHUNKED + chunk(b"begun"), 0.1, chunk(b"done") + LAST_CHUNK], [document(b"one")]) as upstream:
         client = UpstreamClient()
-        async with client.stream(request_to(upstream)) as reply:
+        async with streamed(client, request_to(upstream)) as reads:
             await client.post(request_to(upstream))
             await client.close()
             assert await upstream.open_becomes(1)
-            assert b"".join([read async for read in reply.reads]) == b"begundone"
+            assert b"".join([read async for read in reads]) == b"begundone"
         assert await upstream.all_closed()
 
 
@@ -287,9 +288,9 @@ async def test_what_is_over_is_not_kept_alive_by_the_engine() -> None:
     async with serving([CHUNKED + chunk(b"some"), Act.HANG]) as upstream:
         client = UpstreamClient()
         for _ in range(20):
-            async with client.stream(request_to(upstream)) as reply:
-                await anext(reply.reads)
-            del reply
+            async with streamed(client, request_to(upstream)) as reads:
+                await anext(reads)
+            del reads
         await asyncio.sleep(0.05)
         gc.collect()
         assert [one for one in gc.get_objects() if type(one) is Connection] == []

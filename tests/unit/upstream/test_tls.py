@@ -26,6 +26,7 @@ from tests.support.raw_upstream import (
     post,
     serving,
     stream,
+    streamed,
 )
 
 pytestmark = pytest.mark.anyio
@@ -169,13 +170,13 @@ async def test_over_tls_an_answer_without_its_end_is_a_lost_connection(
     authority: trustme.CA, script: list[Any], expected: type[GatewayError] | None
 ) -> None:
     trust = server_trust(authority.issue_cert("localhost"))
-    async with serving(script, host="localhost", trust=trust) as upstream, UpstreamClient().stream(secure(upstream)) as reply:
-        assert await anext(reply.reads) == b"hello"
+    async with serving(script, host="localhost", trust=trust) as upstream, streamed(UpstreamClient(), secure(upstream)) as reads:
+        assert await anext(reads) == b"hello"
         if expected is None:
-            assert [read async for read in reply.reads] == []
+            assert [read async for read in reads] == []
         else:
             with pytest.raises(expected):
-                await anext(reply.reads)
+                await anext(reads)
 
 
 @pytest.mark.usefixtures("trusting")
@@ -192,10 +193,10 @@ async def test_over_tls_a_slow_reader_loses_nothing_either(authority: trustme.CA
     size = 16 * 1024 * 1024
     script = [head("200 OK", f"content-length: {size}"), *[b"x" * 65536] * (size // 65536)]
     trust = server_trust(authority.issue_cert("localhost"))
-    async with serving(script, host="localhost", trust=trust) as upstream, UpstreamClient().stream(secure(upstream)) as reply:
-        total = len(await anext(reply.reads))
+    async with serving(script, host="localhost", trust=trust) as upstream, streamed(UpstreamClient(), secure(upstream)) as reads:
+        total = len(await anext(reads))
         await asyncio.sleep(0.2)
         assert upstream.sent < size
-        async for read in reply.reads:
+        async for read in reads:
             total += len(read)
     assert total == size

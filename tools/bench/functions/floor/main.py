@@ -51,12 +51,15 @@ async def complete(request: UpstreamRequest, send: Any) -> None:
 
 async def stream(request: UpstreamRequest, send: Any) -> None:
     """Relay a stream, read by read."""
-    async with client.stream(request) as reply:
+    answer = await client.send(request)
+    try:
         headers = [(b"content-type", b"text/event-stream")]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        async for data in reply.reads:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        while data := await answer.read():
             await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+    finally:
+        await answer.close()
 
 
 @functions_framework.aio.http
