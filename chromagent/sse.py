@@ -5,7 +5,9 @@ additions that real upstreams need (wire-gemini §4.1): what is no event stream 
 and handed over at the end as one event named `STRAY`, and one event has a largest size.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from chromagent.errors import UpstreamInvalidResponse
 
@@ -19,7 +21,7 @@ _PLAIN_DATA: Final = b"data: "
 _FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 
 
-class ServerSentEvent(NamedTuple):
+class ServerSentEvent(Struct, frozen=True, gc=False):
     """One dispatched event: its name (empty if none was given) and its data lines joined by a line feed."""
 
     event: str
@@ -49,17 +51,16 @@ class SSEDecoder:
         events: list[ServerSentEvent] = []
         lines = chunk.splitlines()  # on bytes: \n, \r and \r\n only
         rest = b"" if chunk.endswith(_LINE_ENDS) or not lines else lines.pop()
+        if self._pieces and lines:
+            lines[0] = b"".join((*self._pieces, lines[0]))
+            self._pieces.clear()
         for line in lines:
-            if self._pieces:
-                self._pieces.append(line)
-                line = b"".join(self._pieces)  # noqa: PLW2901 - the whole line, now that its end has come
-                self._pieces.clear()
-            if not line:
-                self._dispatch(events)
-            elif line.startswith(_PLAIN_DATA):  # nearly every line; the general reading would give the same
+            if line.startswith(_PLAIN_DATA):  # nearly every line; the general reading would give the same
                 self._data.append(line[6:])
-            else:
+            elif line:
                 self._take_line(line)
+            else:
+                self._dispatch(events)
         if rest:
             self._pieces.append(rest)
         self._after_return = chunk.endswith(b"\r")

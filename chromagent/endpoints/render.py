@@ -23,7 +23,7 @@ class ChunkWriter:
         }
         if head.service_tier is not None:
             shared["service_tier"] = head.service_tier
-        self._opening = b"data: " + sse.escape_line_ends(codec.encode(shared)[:-1]) + b',"choices":['
+        self._opening = b"data: " + codec.encode(shared)[:-1] + b',"choices":['
         self._closing = b'}],"usage":null}\n\n' if include_usage else b"}]}\n\n"
         self._beginning = self._opening + b'{"index":0,"delta":'
         self._ending = b',"logprobs":null,"finish_reason":null' + self._closing
@@ -31,23 +31,29 @@ class ChunkWriter:
 
     def write(self, deltas: list[Delta]) -> bytes:
         """Frame the chunks of one read; they leave in one piece."""
-        return b"".join([self._frame(delta) for delta in deltas])
+        pieces: list[bytes] = []
+        for delta in deltas:
+            if (
+                delta.finish_reason is None and delta.logprobs is None and delta.choice == 0
+            ):  # nearly all: prepared around the delta
+                pieces += (self._beginning, codec.encode(delta.delta), self._ending)
+            else:
+                pieces.append(self._frame(delta))
+        return sse.escape_line_ends(b"".join(pieces))
 
     def finish(self, usage: JsonObject | None) -> bytes:
         """Frame the usage chunk, if it was asked for, and the end of the stream."""
         if not self._include_usage:
             return sse.DONE
-        return self._opening + b'],"usage":' + codec.encode(usage) + b"}\n\n" + sse.DONE
+        return sse.escape_line_ends(self._opening + b'],"usage":' + codec.encode(usage) + b"}\n\n") + sse.DONE
 
     def _frame(self, delta: Delta) -> bytes:
-        if delta.finish_reason is None and delta.logprobs is None and delta.choice == 0:  # nearly all: prepared around the delta
-            return b"".join((self._beginning, sse.escape_line_ends(codec.encode(delta.delta)), self._ending))
         return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._opening,
             delta.choice,
-            sse.escape_line_ends(codec.encode(delta.delta)),
-            b"null" if delta.logprobs is None else sse.escape_line_ends(codec.encode(delta.logprobs)),
-            b"null" if delta.finish_reason is None else codec.encode(delta.finish_reason),
+            codec.encode(delta.delta),
+            codec.encode(delta.logprobs),
+            codec.encode(delta.finish_reason),
             self._closing,
         )
 

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
+from msgspec.structs import replace
+
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.providers.protocol import DeltaSource
 from chromagent.translators.protocol import Delta
@@ -86,7 +88,7 @@ class _Interleaved:
             except Exception as error:
                 await self._queue.put(error)  # whatever it is, the reader must not wait for more
                 return
-            await self._queue.put([delta._replace(choice=choice) for delta in deltas])
+            await self._queue.put([replace(delta, choice=choice) for delta in deltas])
 
 
 async def _cancel(tasks: "Sequence[asyncio.Future[Any]]") -> None:

@@ -5,8 +5,9 @@ What is said and what an answer means is the translator's; which location comes 
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Final, Protocol, cast
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chromagent import codec
@@ -65,7 +66,7 @@ class Platform(Protocol):
         ...
 
 
-class Attempt(NamedTuple):
+class Attempt(Struct, frozen=True):
     """A translated request, ready to be sent as often as need be: every try sends the same bytes."""
 
     call: Call

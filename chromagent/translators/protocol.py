@@ -57,7 +57,7 @@ class Call(Struct, frozen=True):
     """Reasoning state by tool-call id, kept within this process; bounded by its owner. Read for history, written by answers."""
 
 
-class Delta(NamedTuple):
+class Delta(Struct, frozen=True, gc=False):
     """One chunk: what is added to the choice with this index."""
 
     choice: int
@@ -75,7 +75,7 @@ class Head(NamedTuple):
     service_tier: str | None = None
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """One complete answer: OpenAI's object, and the model's name as the upstream spells it (empty if not told)."""
 
     completion: JsonObject

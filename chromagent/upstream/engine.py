@@ -4,10 +4,12 @@ Two keep to it: the pool of this package, which is deployed, and any httpx trans
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 
-class UpstreamRequest(NamedTuple):
+class UpstreamRequest(Struct, frozen=True):
     """One POST. Header names are in lower case. `idle_timeout`: the longest silence that we wait for, in seconds."""
 
     url: str

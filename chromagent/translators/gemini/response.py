@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
+from msgspec import structs
+
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import GatewayError, InvalidRequest, UpstreamInvalidResponse
 from chromagent.translators.gemini.parts import ChoiceReader, Reading, logprobs
@@ -169,7 +171,7 @@ class AnswerReader:
         """Put probabilities into the text chunk of the same event, or into one of their own."""
         for position in range(before, len(self._deltas)):
             if "content" in self._deltas[position].delta:
-                self._deltas[position] = self._deltas[position]._replace(logprobs=found)
+                self._deltas[position] = structs.replace(self._deltas[position], logprobs=found)
                 return
         self._deltas.append(Delta(index, {}, None, found))
 
