@@ -3,8 +3,10 @@
 from typing import Any
 
 from chromagent.schema import chat
-from chromagent.translators.anthropic import AnthropicOptions, AnthropicTranslator
-from chromagent.translators.gemini import GeminiOptions, GeminiTranslator
+from chromagent.translators.anthropic.options import AnthropicOptions
+from chromagent.translators.anthropic.translator import AnthropicTranslator
+from chromagent.translators.gemini.options import GeminiOptions
+from chromagent.translators.gemini.translator import GeminiTranslator
 from chromagent.translators.protocol import Call, Delta, StreamTranslator, Translation
 
 GEMINI = "gemini-3.8-flash"
