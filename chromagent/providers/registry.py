@@ -1,40 +1,45 @@
-"""Provider names → constructors. The one place that knows which wire format belongs to which platform."""
+"""Provider names → constructors. The one place that knows which wire format belongs to which platform.
+
+A wire format is imported when the first provider that speaks it is built: most workers meet models of one vendor only.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
-from chromagent.providers.protocol import Backend, Provider
-from chromagent.providers.vertex import MediaFetcher, VertexProvider
-from chromagent.providers.vertex_anthropic import AnthropicPaths
-from chromagent.providers.vertex_gemini import DEVELOPER_HOST, GeminiPaths
-from chromagent.translators.anthropic import AnthropicOptions, AnthropicTranslator
-from chromagent.translators.gemini import GeminiOptions, GeminiTranslator
-from chromagent.upstream.client import UpstreamClient
-from chromagent.upstream.credentials import UpstreamCredentials
+from chromagent.translators.anthropic.options import AnthropicOptions
+from chromagent.translators.gemini.options import GeminiOptions
+
+if TYPE_CHECKING:
+    from chromagent.providers.protocol import Backend, Provider
+    from chromagent.providers.vertex import MediaFetcher
+    from chromagent.upstream.client import UpstreamClient
+    from chromagent.upstream.credentials import UpstreamCredentials
 
 OPTIONS: Final[dict[str, type]] = {"vertex-gemini": GeminiOptions, "vertex-anthropic": AnthropicOptions}
 """The switches of each provider's wire format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(NamedTuple):
     """What a provider works with: the pool of connections, its identity, and the way to files that requests name."""
 
-    client: UpstreamClient
-    credentials: UpstreamCredentials
-    fetch: MediaFetcher
+    client: "UpstreamClient"
+    credentials: "UpstreamCredentials"
+    fetch: "MediaFetcher"
 
 
-def build(provider: str, backend: Backend, options: Mapping[str, Any], means: Means) -> Provider:
+def build(provider: str, backend: "Backend", options: Mapping[str, Any], means: Means) -> "Provider":
     """Build a provider by its configured name, one of `config.PROVIDERS`."""
     return _BUILDERS[provider](backend, options, means)
 
 
-def _build_gemini(backend: Backend, options: Mapping[str, Any], means: Means) -> VertexProvider:
+def _build_gemini(backend: "Backend", options: Mapping[str, Any], means: Means) -> "Provider":
+    from chromagent.providers.vertex import VertexProvider  # noqa: PLC0415
+    from chromagent.providers.vertex_gemini import DEVELOPER_HOST, GeminiPaths  # noqa: PLC0415
+    from chromagent.translators.gemini.translator import GeminiTranslator  # noqa: PLC0415
+
     chosen = TypeAdapter(GeminiOptions).validate_python(dict(options))
     if chosen.surface == "developer":
         backend = replace(backend, base_url=backend.base_url or DEVELOPER_HOST)
@@ -44,7 +49,11 @@ def _build_gemini(backend: Backend, options: Mapping[str, Any], means: Means) ->
     return VertexProvider(backend, GeminiTranslator(chosen), paths, means.client, means.credentials, means.fetch)
 
 
-def _build_anthropic(backend: Backend, options: Mapping[str, Any], means: Means) -> VertexProvider:
+def _build_anthropic(backend: "Backend", options: Mapping[str, Any], means: Means) -> "Provider":
+    from chromagent.providers.vertex import VertexProvider  # noqa: PLC0415
+    from chromagent.providers.vertex_anthropic import AnthropicPaths  # noqa: PLC0415
+    from chromagent.translators.anthropic.translator import AnthropicTranslator  # noqa: PLC0415
+
     chosen = TypeAdapter(AnthropicOptions).validate_python(dict(options))
     paths = AnthropicPaths(chosen.version)
     return VertexProvider(backend, AnthropicTranslator(chosen), paths, means.client, means.credentials, means.fetch)
