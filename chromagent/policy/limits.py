@@ -1,8 +1,8 @@
-"""The gateway's own limits: requests of an address, requests and tokens of a key. Hides the library, its storages and their faults.
+"""The gateway's own limits: requests of an address, requests and tokens of a key. Hides how rates are read, and faults of storages.
 
-Requests count in a moving window. Tokens count in fixed windows of the same storage: a moving window keeps an entry for each unit,
-and a minute of tokens is millions of them (docs/adr/0009). `memory://` counts in this worker only; `redis://` counts for all.
-The library is imported with the first limit that is used, because it costs a cold start 170 ms, and 380 ms more with Redis.
+Requests count in moving windows. Tokens count in fixed ones: a moving window keeps an entry for each unit, and a minute of tokens
+is millions of them (docs/adr/0009). The library that reads rates is imported with the first limit that is used, because it costs a
+cold start 170 ms, and 380 ms more with Redis.
 """
 
 import asyncio
@@ -10,24 +10,18 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from chromagent import telemetry
 from chromagent.errors import LimiterUnavailable, RateLimited, TokensLimited
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
-    from limits.aio.storage import Storage
-    from limits.aio.strategies import MovingWindowRateLimiter
-    from redis.asyncio import BlockingConnectionPool
+
+    from chromagent.policy.limit_storages import Storage
 
 T = TypeVar("T")
 
-MOST_CONNECTIONS: Final = 64
-TURN_WITHIN: Final = 10.0
-"""Seconds that a request waits for its turn on a connection: a burst is no reason to count the storage as away."""
-ANSWER_WITHIN: Final = 2.0
-"""Seconds that a storage has for an answer before it counts as away."""
 COMPLAIN_EVERY: Final = 10.0
 """Seconds between log lines about a storage that is away."""
 
@@ -50,7 +44,7 @@ class Taken(NamedTuple):
     """Tokens taken from one window of a key's allowance: no more than the window holds."""
 
     item: "RateLimitItem"
-    name: str
+    key: str
     tokens: int
     ends: float
     """Epoch second at which the window ends; what is settled later no longer belongs to it."""
@@ -67,8 +61,6 @@ class Limiter:
         self.rules = rules
         self._clock = clock
         self._storage: Storage | None = None
-        self._window: MovingWindowRateLimiter | None = None
-        self._pool: BlockingConnectionPool | None = None
         self._items: dict[str, list[RateLimitItem]] = {}
         self._complained = float("-inf")
 
@@ -103,8 +95,8 @@ class Limiter:
 
     async def close(self) -> None:
         """Close the connections to the storage."""
-        if self._pool is not None:
-            await self._pool.disconnect()
+        if self._storage is not None:
+            await self._storage.close()
 
     async def _count(self, rate: str, key: str, route: str) -> dict[str, str]:
         cost = self.rules.weights.get(route, 1)
@@ -112,26 +104,28 @@ class Limiter:
         return found or {}
 
     async def _hit(self, rate: str, key: str, cost: int) -> dict[str, str]:
-        window = self._open()[1]
+        storage = self._open()
         headers: dict[str, str] = {}
         for item in self._parsed(rate):
-            admitted = await window.hit(item, key, cost=min(cost, item.amount))
-            stats = await window.get_window_stats(item, key)
-            wait = max(0.0, stats.reset_time - self._clock())
-            told = _headers("requests", item.amount, stats.remaining, wait)
-            if not admitted:
+            hit = await storage.hit(item, key, min(cost, item.amount))
+            wait = max(0.0, hit.resets - self._clock())
+            told = _headers("requests", item.amount, hit.left, wait)
+            if not hit.admitted:
                 message = f"Rate limit of {item} reached. Try again in {_duration(wait)}."
                 raise _with_headers(RateLimited(message, retry_after=wait, retryable=False), told)
             headers = _tightest(headers, told)
         return headers
 
     async def _reserve(self, rate: str, key: str, tokens: int) -> tuple[Reservation, dict[str, str]]:
+        storage = self._open()
         headers: dict[str, str] = {}
         reservation: Reservation = ()
         for item in self._parsed(rate):
-            taken, used = await self._take(item, key, tokens)
+            cost = min(tokens, item.amount)
+            used, ends = await storage.add(item, key, cost)
+            taken = Taken(item, key, cost, ends)
             reservation = (*reservation, taken)
-            wait = max(0.0, taken.ends - self._clock())
+            wait = max(0.0, ends - self._clock())
             if used > item.amount:
                 await self._replace(reservation, 0)
                 before = used - taken.tokens
@@ -143,43 +137,19 @@ class Limiter:
             headers = _tightest(headers, _headers("tokens", item.amount, item.amount - used, wait))
         return reservation, headers
 
-    async def _take(self, item: "RateLimitItem", key: str, tokens: int) -> tuple[Taken, int]:
-        """Take tokens from one window; return what was taken, and what is used of the window now."""
-        storage = self._open()[0]
-        name, cost = item.key_for(key), min(tokens, item.amount)
-        used = await storage.incr(name, item.get_expiry(), cost)
-        return Taken(item, name, cost, await storage.get_expiry(name)), used
-
     async def _replace(self, reservation: Reservation, tokens: int) -> None:
         """Count so many tokens instead of what was taken, in every window that has not ended."""
-        storage = self._open()[0]
+        storage = self._open()
         for taken in reservation:
             if tokens != taken.tokens and self._clock() < taken.ends:
-                await storage.incr(taken.name, taken.item.get_expiry(), tokens - taken.tokens)
+                await storage.add(taken.item, taken.key, tokens - taken.tokens)
 
-    def _open(self) -> "tuple[Storage, MovingWindowRateLimiter]":
-        if self._storage is None or self._window is None:
-            from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
-            from limits.storage import storage_from_string  # noqa: PLC0415
+    def _open(self) -> "Storage":
+        if self._storage is None:
+            from chromagent.policy.limit_storages import open_storage  # noqa: PLC0415 - few owners set limits
 
-            options: dict[str, Any] = {}
-            if self.rules.storage != "memory://":
-                options = {"implementation": "redispy", "connection_pool": self._open_pool()}
-            self._storage = storage_from_string(f"async+{self.rules.storage}", **options)  # pyright: ignore[reportAttributeAccessIssue] - async by its scheme
-            self._window = MovingWindowRateLimiter(self._storage)  # pyright: ignore[reportArgumentType]
-        return self._storage, self._window  # pyright: ignore[reportReturnType]
-
-    def _open_pool(self) -> "BlockingConnectionPool":
-        from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415
-
-        self._pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - half typed there
-            self.rules.storage,
-            max_connections=MOST_CONNECTIONS,
-            timeout=TURN_WITHIN,
-            socket_timeout=ANSWER_WITHIN,
-            socket_connect_timeout=ANSWER_WITHIN,
-        )
-        return self._pool
+            self._storage = open_storage(self.rules.storage, self._clock)
+        return self._storage
 
     def _parsed(self, rate: str) -> "list[RateLimitItem]":
         if rate not in self._items:

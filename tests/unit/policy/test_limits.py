@@ -1,14 +1,17 @@
 """Limits of requests and tokens: counted in the worker, counted on a Redis, and what happens while that is away."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from limits import parse_many
 
 from chromagent.errors import LimiterUnavailable, RateLimited, TokensLimited
 from chromagent.policy.admission import client_address
+from chromagent.policy.limit_storages import WorkerStorage
 from chromagent.policy.limits import Limiter, LimitRules
 
 pytestmark = pytest.mark.anyio
@@ -217,6 +220,31 @@ async def test_a_hundred_at_once_share_one_exact_limit(opened: Opened, storage: 
     key = f"key-{time.time()}"
     results = await asyncio.gather(*(limiter.admit_key(key, None, "chat") for _ in range(100)), return_exceptions=True)
     assert sum(isinstance(result, dict) for result in results) == 30
+
+
+async def test_what_no_longer_counts_is_forgotten() -> None:
+    now = 1000.0
+    storage = WorkerStorage(lambda: now)
+    [minute], [hour] = parse_many("2/minute"), parse_many("9/hour")
+    for address in range(500):
+        await storage.hit(minute, f"ip:{address}", 1)
+        await storage.add(minute, f"tokens:{address}", 5)
+    await storage.hit(hour, "key:a", 1)
+    assert len(storage._hits) == 501  # pyright: ignore[reportPrivateUsage]
+    now += 61
+    await storage.hit(hour, "key:a", 1)
+    assert list(storage._hits) == [hour.key_for("key:a")]  # pyright: ignore[reportPrivateUsage]
+    assert storage._counts == {}  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_counting_in_a_worker_starts_neither_tasks_nor_threads(opened: Opened) -> None:
+    limiter = opened(per_ip="1000/minute", tokens_per_key="1000/minute")
+    tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+    for address in range(300):
+        await limiter.admit_address(f"10.0.{address // 256}.{address % 256}", "chat")
+        await limiter.reserve("a", None, 1)
+    assert len(asyncio.all_tasks()) == tasks
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize(
