@@ -1,11 +1,13 @@
 """Answers as bytes: a chunk as an event, an error as a body or an event. Hides what all chunks of a stream share."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chromagent import codec, sse
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError, to_body
-from chromagent.translators.protocol import Delta, Head
+
+if TYPE_CHECKING:
+    from chromagent.translators.protocol import Delta, Head
 
 KEEP_ALIVE: Final = sse.encode_comment("keep-alive")
 
@@ -13,7 +15,7 @@ KEEP_ALIVE: Final = sse.encode_comment("keep-alive")
 class ChunkWriter:
     """Writes the chunks of one stream. What does not change from chunk to chunk is encoded once."""
 
-    def __init__(self, head: Head, *, include_usage: bool) -> None:
+    def __init__(self, head: "Head", *, include_usage: bool) -> None:
         shared: JsonObject = {
             "id": head.id,
             "object": "chat.completion.chunk",
@@ -29,7 +31,7 @@ class ChunkWriter:
         self._ending = b',"logprobs":null,"finish_reason":null' + self._closing
         self._include_usage = include_usage
 
-    def write(self, deltas: list[Delta]) -> bytes:
+    def write(self, deltas: "list[Delta]") -> bytes:
         """Frame the chunks of one read; they leave in one piece."""
         pieces: list[bytes] = []
         for delta in deltas:
@@ -47,7 +49,7 @@ class ChunkWriter:
             return sse.DONE
         return sse.escape_line_ends(self._opening + b'],"usage":' + codec.encode(usage) + b"}\n\n") + sse.DONE
 
-    def _frame(self, delta: Delta) -> bytes:
+    def _frame(self, delta: "Delta") -> bytes:
         return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._opening,
             delta.choice,

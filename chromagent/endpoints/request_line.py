@@ -1,6 +1,6 @@
 """What the log says of one request. Hides where each figure comes from; never a prompt, an answer or a key."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
@@ -8,12 +8,14 @@ from chromagent import telemetry
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
 from chromagent.errors import GatewayError, InternalError, UpstreamInvalidResponse, UpstreamTimeout
-from chromagent.policy.admission import Admission
-from chromagent.policy.authentication import Caller
 from chromagent.providers.protocol import Report
-from chromagent.schema.chat import LETTERS_PER_TOKEN, ChatCompletionRequest
 from chromagent.telemetry import Stopwatch
-from chromagent.translators.protocol import Delta
+
+if TYPE_CHECKING:
+    from chromagent.policy.admission import Admission
+    from chromagent.policy.authentication import Caller
+    from chromagent.schema.chat import ChatCompletionRequest
+    from chromagent.translators.protocol import Delta
 
 CHAT: Final = "chat completion"
 _QUIET: Final = frozenset({"health", "preflight"})
@@ -32,8 +34,8 @@ class Outcome(Struct):
     """What was asked for, which is the line's message; `request` where no endpoint knows it."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     report: Report = field(default_factory=Report)
-    admission: Admission | None = None
-    request: ChatCompletionRequest | None = None
+    admission: "Admission | None" = None
+    request: "ChatCompletionRequest | None" = None
     error: GatewayError | None = None
     client_left: bool = False
     cache: str | None = None
@@ -46,7 +48,7 @@ class Outcome(Struct):
     """Letters that passed in a stream: some upstreams tell usage at its end only, and not every client waits for that."""
 
     @property
-    def caller(self) -> Caller | None:
+    def caller(self) -> "Caller | None":
         """Who called, once that is known."""
         return self.admission.caller if self.admission is not None else None
 
@@ -61,6 +63,8 @@ class Outcome(Struct):
         usage = self.usage or {}
         told = usage.get("total_tokens") or 0
         if not self.whole and self.letters:
+            from chromagent.schema.chat import LETTERS_PER_TOKEN  # noqa: PLC0415 - loaded where there are letters, not at every start
+
             return max(told, usage.get("prompt_tokens", 0) + self.letters // LETTERS_PER_TOKEN)
         return told or (None if self._may_have_used_tokens else 0)
 
@@ -75,7 +79,7 @@ class Outcome(Struct):
         self.whole = True
         self.finish_reasons = {choice["index"]: choice["finish_reason"] for choice in completion["choices"]}
 
-    def read_deltas(self, deltas: list[Delta]) -> None:
+    def read_deltas(self, deltas: "list[Delta]") -> None:
         """Note what passes: how much, and finish reasons."""
         for delta in deltas:
             text = delta.delta.get("content")  # nearly every delta is nothing else

@@ -1,14 +1,16 @@
 """What a provider offers to the gateway, and what the gateway tells it."""
 
 from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from chromagent.codec import JsonObject
-from chromagent.schema.chat import ChatCompletionRequest
-from chromagent.translators.protocol import Delta, Head, ModelFacts
-from chromagent.upstream.retry import Patience
+
+if TYPE_CHECKING:
+    from chromagent.schema.chat import ChatCompletionRequest
+    from chromagent.translators.protocol import Delta, Head, ModelFacts
+    from chromagent.upstream.retry import Patience
 
 
 class Backend(Struct, frozen=True):
@@ -27,10 +29,10 @@ class Backend(Struct, frozen=True):
 class Ask(Struct, frozen=True):
     """One client request, as far as a provider needs to know it."""
 
-    request: ChatCompletionRequest
+    request: "ChatCompletionRequest"
     id: str
     created: int
-    patience: Patience
+    patience: "Patience"
     """Shared by all routes of this request."""
     deadline: float
     """On the event loop's clock: when the whole request must be over."""
@@ -53,7 +55,7 @@ class Report(Struct):
 class DeltaSource(Protocol):
     """A stream of deltas."""
 
-    def read(self) -> Awaitable[list[Delta]]:
+    def read(self) -> "Awaitable[list[Delta]]":
         """Return what came, waiting for it if need be; nothing at the end. Raises `GatewayError`, also in the middle."""
         ...
 
@@ -66,7 +68,7 @@ class Exchange(DeltaSource, Protocol):
     """One request on its way to one model at one location. Used once: `complete`, or `begin`, `read` to the end, and `close`."""
 
     @property
-    def head(self) -> Head:
+    def head(self) -> "Head":
         """What all chunks share; known once the first deltas came."""
         ...
 
@@ -84,7 +86,7 @@ class Exchange(DeltaSource, Protocol):
         """Return OpenAI's completion. Raises `GatewayError`; `retryable` says whether another location may do better."""
         ...
 
-    async def begin(self) -> list[Delta]:
+    async def begin(self) -> "list[Delta]":
         """Return the first deltas of a stream. Raises what `complete` raises; after this nothing is tried again."""
         ...
 
@@ -100,7 +102,7 @@ class Provider(Protocol):
         """Make a free call that shows whether credentials and location work. Raises `GatewayError`."""
         ...
 
-    def describe(self, model: str) -> ModelFacts:
+    def describe(self, model: str) -> "ModelFacts":
         """Tell what a model can do."""
         ...
 
