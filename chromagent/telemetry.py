@@ -10,9 +10,10 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TextIO
+
+from msgspec import Struct
 
 from chromagent import codec
 from chromagent.codec import JsonObject
@@ -22,8 +23,7 @@ LONGEST_ID: Final = 64
 _LEVELS: Final = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 
 
-@dataclass(slots=True)
-class _Sink:
+class _Sink(Struct):
     """Where lines go, and the least severity that is written."""
 
     stream: TextIO

@@ -9,8 +9,9 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from chromagent import telemetry
 from chromagent.errors import LimiterUnavailable, RateLimited, TokensLimited
@@ -26,8 +27,7 @@ COMPLAIN_EVERY: Final = 10.0
 """Seconds between log lines about a storage that is away."""
 
 
-@dataclass(frozen=True, slots=True)
-class LimitRules:
+class LimitRules(Struct, frozen=True):
     """What the owner set; rates in the notation of the `limits` library, None where there is no limit."""
 
     per_ip: str | None = None
@@ -36,7 +36,7 @@ class LimitRules:
     storage: str = "memory://"
     open_when_away: bool = True
     """Whether callers are let in while the storage is away, or refused."""
-    weights: Mapping[str, int] = field(default_factory=dict[str, int])
+    weights: Mapping[str, int] = {}
     """How many requests one request of a route counts as; 1 where a route is not named."""
 
 
