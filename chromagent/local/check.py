@@ -2,14 +2,13 @@
 
 import asyncio
 
-from pydantic import ValidationError
-
 from chromagent import config
 from chromagent.app import build_app
 from chromagent.errors import GatewayError
 from chromagent.providers import registry
 from chromagent.providers.protocol import Provider
-from chromagent.schema.keys import KeyDocument
+from chromagent.schema import keys
+from chromagent.schema.documents import FaultyDocumentError
 from chromagent.upstream.secret_manager import SecretManager
 from chromagent.upstream.secrets import ReferencedSecrets, SecretUnavailableError
 
@@ -37,11 +36,11 @@ async def _check_keys(settings: config.Settings) -> str:
     if settings.client_keys is None:
         return "" if settings.allow_anonymous else "none configured: chat will be refused until client_keys is set"
     try:
-        KeyDocument.model_validate_json(await ReferencedSecrets(config.environment(), SecretManager()).read(settings.client_keys))
+        keys.read(await ReferencedSecrets(config.environment(), SecretManager()).read(settings.client_keys))
     except SecretUnavailableError as error:
         return str(error)
-    except ValidationError as error:
-        return f"{settings.client_keys}: {error.error_count()} faults, the first at {error.errors()[0]['loc']}"
+    except FaultyDocumentError as error:
+        return f"{settings.client_keys}: {len(error.faults)} faults, the first at {error.faults[0]}"
     return ""
 
 

@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import ValidationError
-
 from chromagent import codec
 from chromagent.codec import JsonObject
 from chromagent.local.processes import StartError
 from chromagent.policy.authentication import create_key, hash_key
+from chromagent.schema import documents
+from chromagent.schema import keys as key_documents
+from chromagent.schema.documents import FaultyDocumentError
 from chromagent.schema.keys import KeyDocument, KeyRecord
 from chromagent.upstream.secret_manager import SecretManager
 from chromagent.upstream.secrets import SecretMissingError, SecretUnavailableError
@@ -48,10 +49,9 @@ def issue(
     if limits:
         record["limits"] = dict(limits)
     try:
-        KeyRecord.model_validate(record)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise StartError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}") from error
+        documents.read(record, KeyRecord)
+    except FaultyDocumentError as error:
+        raise StartError(str(error)) from error
     return key, record
 
 
@@ -86,7 +86,7 @@ def describe(records: Sequence[JsonObject]) -> list[str]:
     """Write a line for each key: id, name, state."""
     now = datetime.now(UTC).timestamp()
     lines: list[str] = []
-    for record, known in zip(records, KeyDocument.model_validate({"keys": list(records)}).keys, strict=True):
+    for record, known in zip(records, documents.read({"keys": list(records)}, KeyDocument).keys, strict=True):
         state = "disabled" if known.disabled else "works" if known.usable(now) else "expired"
         until = f", until {known.expires_at.isoformat(timespec='minutes')}" if known.expires_at and state == "works" else ""
         models = f", models {' '.join(known.models)}" if known.models else ""
@@ -135,11 +135,11 @@ class KeyStore:
         """Return the records; none of a file or a secret that holds nothing yet. Raises `StartError`."""
         try:
             content = await self._content()
-            KeyDocument.model_validate_json(content)
+            key_documents.read(content)
         except SecretUnavailableError as error:
             raise StartError(str(error)) from error
-        except ValidationError as error:
-            raise StartError(f"{self._reference}: is no document of client keys: {error.errors()[0]['msg']}") from error
+        except FaultyDocumentError as error:
+            raise StartError(f"{self._reference}: is no document of client keys: {error}") from error
         except OSError as error:
             raise StartError(f"{self._reference}: cannot be read: {error.strerror}") from error
         return list(cast("list[JsonObject]", codec.decode(content).get("keys", [])))
@@ -147,7 +147,7 @@ class KeyStore:
     async def write(self, records: Sequence[JsonObject]) -> str:
         """Write the records, checked; return where they are now. Raises `StartError`."""
         content = codec.encode({"keys": list(records)})
-        KeyDocument.model_validate_json(content)
+        key_documents.read(content)
         try:
             if not self._is_file:
                 return await self._secret_manager.add(self._reference, content)

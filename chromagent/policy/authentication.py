@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from pydantic import ValidationError
-
 from chromagent import telemetry
 from chromagent.errors import InvalidApiKey, Misconfigured, MissingApiKey
-from chromagent.schema.keys import KeyDocument, KeyRecord
+from chromagent.schema import keys
+from chromagent.schema.documents import FaultyDocumentError
+from chromagent.schema.keys import KeyRecord
 from chromagent.upstream.secrets import SecretUnavailableError
 
 PREFIX: Final = "sk-cg-"
@@ -154,7 +154,7 @@ class KeyRing:
     async def _read_now(self) -> None:
         self._tried_at = self._clock()
         try:
-            document = KeyDocument.model_validate_json(await self._read())
+            document = keys.read(await self._read())
         except Exception as error:  # whatever it is, a store that is away or broken must not lock out those who are known
             telemetry.write_warning("the client keys cannot be read", {"reason": _reason(error)})
             return
@@ -185,11 +185,11 @@ def _caller(record: KeyRecord) -> Caller:
 
 def _reason(error: Exception) -> str:
     """Say what is wrong with the key store, and nothing of what it holds."""
-    if isinstance(error, ValidationError):
-        fault = error.errors(include_input=False)[0]
-        path = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]  # an unknown name may be a key itself
+    if isinstance(error, FaultyDocumentError):
+        fault = error.faults[0]
+        path = fault.path[:-1] if fault.is_unknown else fault.path  # an unknown name may be a key itself
         first = ".".join(str(step) for step in path)
-        return f"faults in the document: {error.error_count()}, the first at {first or 'its start'}"
+        return f"faults in the document: {len(error.faults)}, the first at {first or 'its start'}"
     return str(error) if isinstance(error, SecretUnavailableError) else type(error).__name__
 
 

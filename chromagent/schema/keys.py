@@ -1,62 +1,64 @@
 """The document of client keys: what the key store holds. Only hashes of keys, never keys."""
 
-import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
-_RATE: Final = re.compile(r"[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s?")
+from chromagent import codec
+from chromagent.schema import documents
+from chromagent.schema.documents import Fault, FaultyDocumentError
+
+_RATE = r" *[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s? *"
+
+Rate: TypeAlias = Annotated[
+    str, Meta(pattern=rf"^{_RATE}([;,|]{_RATE})*\Z", description="a rate such as 600/minute or 10 per 5 seconds")
+]
+"""Limits in the notation of the `limits` library, several divided by `;`."""
 
 
-def _check_rate(text: str) -> str:
-    if not all(_RATE.fullmatch(part.strip()) for part in re.split("[;,|]", text)):
-        raise ValueError("expected a rate such as 600/minute")
-    return text
-
-
-Rate = Annotated[str, AfterValidator(_check_rate)]
-
-
-class KeyLimits(BaseModel):
+class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """Rates of one key, instead of those for all keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     requests: Rate | None = None
     tokens: Rate | None = None
 
 
-class KeyRecord(BaseModel):
+class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One issued key. `models` are shell-style patterns of public model ids; empty allows all."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str = Field(min_length=1, max_length=120)
+    id: Annotated[str, Meta(min_length=1, max_length=120)]
     name: str = ""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
-    expires_at: AwareDatetime | None = None
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z", description="a SHA-256 hash in 64 hexadecimal digits")]
+    expires_at: Annotated[datetime, Meta(tz=True, description="a time such as 2027-01-31T12:00:00Z, with its zone")] | None = None
     disabled: bool = False
     models: tuple[str, ...] = ()
-    limits: KeyLimits = Field(default_factory=KeyLimits)
+    limits: KeyLimits = KeyLimits()
     gcs_buckets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "sha256", self.sha256.lower())
 
     def usable(self, now: float) -> bool:
         """Say whether the key may be used at this epoch second."""
         return not self.disabled and (self.expires_at is None or datetime.fromtimestamp(now, UTC) < self.expires_at)
 
 
-class KeyDocument(BaseModel):
+class KeyDocument(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole document."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[KeyRecord, ...] = ()
 
-    @field_validator("keys")
-    @classmethod
-    def _check_twice(cls, keys: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+    def __post_init__(self) -> None:
         """Of two records of one key, one could forbid what the other allows."""
-        if len({record.sha256 for record in keys}) < len(keys):
+        if len({record.sha256 for record in self.keys}) < len(self.keys):
             raise ValueError("two records hold the same sha256")
-        return keys
+
+
+def read(content: bytes) -> KeyDocument:
+    """Read the document as it is stored. Raises `FaultyDocumentError`."""
+    try:
+        return documents.read(codec.decode(content), KeyDocument)
+    except codec.MalformedJson as error:
+        raise FaultyDocumentError([Fault((), "is no JSON")]) from error

@@ -170,7 +170,7 @@ def test_a_key_brings_its_rights_with_it(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_rate_that_is_none_is_one_clear_line(rate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.json"
     status, _, err = run(capsys, "keys", "new", "--name", "ci", "--requests", rate, "--store", f"file:{path}")
-    assert (status, err) == (2, "chromagent: limits.requests: expected a rate such as 600/minute\n")
+    assert (status, err) == (2, "chromagent: limits.requests: expected a rate such as 600/minute or 10 per 5 seconds\n")
     assert not path.exists()
 
 
