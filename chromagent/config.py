@@ -5,27 +5,25 @@ the TOML or JSON file that `CHROMAGENT_CONFIG` names. Everything is checked at o
 Only references to secrets stand here, never their values.
 """
 
-import json
 import os
-import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
+from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
+from chromagent.schema import documents
+from chromagent.schema.documents import Fault, FaultyDocumentError
+from chromagent.schema.keys import Rate
 
 PREFIX: Final = "CHROMAGENT_"
 PROVIDERS: Final = ("vertex-gemini", "vertex-anthropic")
 _NOT_FIELDS: Final = frozenset({"CONFIG", "CONFIG_JSON"})
-_LIMIT: Final = re.compile(r"[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s?")
-_SECRET: Final = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+|file:/.+|env:[A-Za-z_][A-Za-z0-9_]*")
 
 
 class ConfigurationError(Exception):
@@ -36,73 +34,43 @@ class ConfigurationError(Exception):
         super().__init__("The configuration is not usable:\n" + "\n".join(f"  {fault}" for fault in faults))
 
 
-def _check_secret(reference: str) -> str:
-    if not _SECRET.fullmatch(reference):
-        raise ValueError("expected projects/P/secrets/S/versions/V, file:/path or env:NAME (never the secret itself)")
-    return reference
+SecretReference: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^(projects/[^/]+/secrets/[^/]+/versions/[^/]+|file:/.+|env:[A-Za-z_][A-Za-z0-9_]*)\Z",
+        description="projects/P/secrets/S/versions/V, file:/path or env:NAME (never the secret itself)",
+    ),
+]
+Location: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}\Z", description="global, us, eu or a region such as europe-west4")
+]
+Project: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9.:_-]{1,100}\Z", description="a Google Cloud project id or number")]
+BaseUrl: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?i:https?)://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d+)?(/[^\s?#]*)?\Z",
+        description="an http(s) URL with a host, an optional path prefix and nothing else",
+    ),
+]
+Origin: TypeAlias = Annotated[
+    str, Meta(pattern=r"^(\*|(?i:https?)://[^\s/?#]+)\Z", description="* or an origin such as https://app.example.com")
+]
+Header: TypeAlias = Annotated[str, Meta(pattern=r"^[\t -~]*\Z", description="printable ASCII")]
+Route: TypeAlias = Literal["chat", "models"]
 
 
-def _check_limit(text: str) -> str:
-    if not all(_LIMIT.fullmatch(part.strip()) for part in re.split("[;,|]", text)):
-        raise ValueError("expected a rate such as 600/minute or 10 per 5 seconds")
-    return text
-
-
-def _check_location(text: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", text):
-        raise ValueError("expected global, us, eu or a region such as europe-west4")
-    return text
-
-
-def _check_project(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9.:_-]{1,100}", text):
-        raise ValueError("expected a Google Cloud project id or number")
-    return text
-
-
-def _check_base_url(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
-        raise ValueError("expected an http(s) URL with a host, an optional path prefix and nothing else")
-    return text.rstrip("/")
-
-
-def _check_origin(text: str) -> str:
-    url = urlsplit(text)
-    if text != "*" and (url.scheme not in ("http", "https") or not url.hostname or url.path or url.query):
-        raise ValueError("expected * or an origin such as https://app.example.com")
-    return text.lower()  # as browsers send it
-
-
-def _check_header(text: str) -> str:
-    if not re.fullmatch(r"[\t -~]*", text):
-        raise ValueError("expected printable ASCII")
-    return text
-
-
-SecretReference = Annotated[str, AfterValidator(_check_secret)]
-Rate = Annotated[str, AfterValidator(_check_limit)]
-Header = Annotated[str, AfterValidator(_check_header)]
-Weight = Annotated[int, Field(ge=0, le=1000)]
-Location = Annotated[str, AfterValidator(_check_location)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Backend(_Section):
+class Backend(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One configured upstream."""
 
     provider: Literal["vertex-gemini", "vertex-anthropic"]
     """Which kind of upstream it is; a backend that is named after a provider need not say it."""
     enabled: bool = True
     """Off takes its models out of the gateway."""
-    project: Annotated[str, AfterValidator(_check_project)] | None = None
+    project: Project | None = None
     """Google Cloud project; by default that of the credentials."""
     locations: tuple[Location, ...] = ("global",)
     """Vertex locations in order of preference. No request leaves this list."""
-    base_url: Annotated[str, AfterValidator(_check_base_url)] | None = None
+    base_url: BaseUrl | None = None
     """Replaces scheme and host of the Vertex URL, with an optional path prefix."""
     auth: Literal["adc", "api_key", "none"] = "adc"
     """Who the gateway is there: the functions' own identity, a key, or nobody."""
@@ -110,29 +78,28 @@ class Backend(_Section):
     """Secret that holds the key of Vertex AI's express mode or of the Gemini Developer API."""
     credentials: SecretReference | None = None
     """Secret that holds a service-account document, instead of the functions' own identity."""
-    additional_headers: dict[str, Header] = Field(default_factory=dict)
+    additional_headers: dict[str, Header] = {}
     """Sent with every call to it."""
-    model_mapping: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    model_mapping: dict[str, str | tuple[str, ...]] = {}
     """Public model id → upstream id, or a list of routes in order: `backend/upstream id`, or an id of this backend."""
-    timeout: float | None = Field(default=None, gt=0, le=3600)
+    timeout: Annotated[float, Meta(gt=0, le=3600)] | None = None
     """Instead of the general one."""
-    max_retries: int | None = Field(default=None, ge=0, le=10)
+    max_retries: Annotated[int, Meta(ge=0, le=10)] | None = None
     """Instead of the general one."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = {}
     """Switches of the wire format (docs/options.md)."""
 
-    @model_validator(mode="after")
-    def _check_whole(self) -> "Backend":
+    def __post_init__(self) -> None:
         if self.auth == "api_key" and self.api_key is None:
             raise ValueError("auth is api_key, so api_key must name the secret that holds it")
         if not self.locations:
             raise ValueError("locations must name at least one location")
         if unserved := [public for public, target in self.model_mapping.items() if not target]:
             raise ValueError(f"model_mapping gives no route to {', '.join(unserved)}")
-        return self
+        force_setattr(self, "base_url", self.base_url and self.base_url.rstrip("/"))
 
 
-class RateLimit(_Section):
+class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits of the gateway itself, in the notation of the `limits` library. Absent means no limit."""
 
     per_ip: Rate | None = None
@@ -141,95 +108,88 @@ class RateLimit(_Section):
     """Requests of one key; its record may hold a rate of its own."""
     tokens_per_key: Rate | None = None
     """Tokens of one key: an estimate is taken before the call and settled after it."""
-    weights: dict[Literal["chat", "models"], Weight] = Field(default_factory=dict[Literal["chat", "models"], int])
+    weights: dict[Route, Annotated[int, Meta(ge=0, le=1000)]] = {}
     """How many requests one request of a route counts as; 1 where a route is not named, 0 not to count it."""
     when_away: Literal["open", "closed"] = "open"
     """Whether callers are let in while the storage is away, or refused with a 503."""
-    storage: str = Field(default="memory://", pattern=r"^(memory://|rediss?://.+)$")
+    storage: Annotated[str, Meta(pattern=r"^(memory://|rediss?://.+)\Z", description="memory:// or redis://host:port")] = (
+        "memory://"
+    )
     """`memory://` counts in each instance for itself, `redis://host:6379` is exact over all."""
-    trusted_hops: int = Field(default=0, ge=0, le=10)
+    trusted_hops: Annotated[int, Meta(ge=0, le=10)] = 0
     """How many proxies of one's own stand in front: the client's address is counted from the right of `X-Forwarded-For`."""
 
 
-class Cors(_Section):
+class Cors(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which pages of other origins may call the gateway."""
 
-    origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = ()
+    origins: tuple[Origin, ...] = ()
     """Such as `https://app.example.com`, or `*`."""
     credentials: bool = False
     """Whether browsers may send cookies and the like; not with `*`."""
 
-    @model_validator(mode="after")
-    def _check_credentials(self) -> "Cors":
+    def __post_init__(self) -> None:
         if self.credentials and "*" in self.origins:
             raise ValueError("credentials cannot be allowed for every origin: list the origins")
-        return self
+        force_setattr(self, "origins", tuple(origin.lower() for origin in self.origins))  # as browsers send them
 
 
-class Cache(_Section):
+class Cache(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Complete answers kept in each instance, for each key apart."""
 
     enabled: bool = False
     """Whether answers are kept at all."""
-    ttl: float = Field(default=300, gt=0)
+    ttl: Annotated[float, Meta(gt=0)] = 300
     """Seconds for which an answer serves."""
-    max_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    max_bytes: Annotated[int, Meta(gt=0)] = 64 * 1024 * 1024
     """Most that one instance keeps."""
 
 
-class RemoteMedia(_Section):
+class RemoteMedia(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Images and documents that requests name by URL and this upstream does not fetch itself."""
 
     enabled: bool = True
     """Whether the gateway fetches them; if not, such a request is a 400."""
     hosts: tuple[str, ...] = ()
     """Host names that may be fetched from; empty means any public host."""
-    max_bytes: int = Field(default=20 * 1024 * 1024, gt=0)
+    max_bytes: Annotated[int, Meta(gt=0)] = 20 * 1024 * 1024
     """Largest file."""
-    timeout: float = Field(default=10, gt=0, le=60)
+    timeout: Annotated[float, Meta(gt=0, le=60)] = 10
     """Seconds for one file."""
 
 
-class Stream(_Section):
+class Stream(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Streamed answers."""
 
-    prime_timeout: float = Field(default=10, ge=0, le=300)
+    prime_timeout: Annotated[float, Meta(ge=0, le=300)] = 10
     """Seconds to wait for the upstream's first event before the 200 goes out without it."""
-    keepalive: float = Field(default=15, gt=0, le=300)
+    keepalive: Annotated[float, Meta(gt=0, le=300)] = 15
     """Seconds of silence after which a comment keeps the connection open."""
     error_done: bool = False
     """Send `[DONE]` after an error event too."""
 
 
-class Log(_Section):
+class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The request line. Prompts and answers are never logged."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """`debug` also shows the lines of `/health` and of preflights."""
-    project: Annotated[str, AfterValidator(_check_project)] | None = None
+    project: Project | None = None
     """Project of the traces that lines belong to; by default `GOOGLE_CLOUD_PROJECT`, else that of the first backend with one."""
 
 
-class Settings(BaseSettings):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration, frozen."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        nested_model_default_partial_update=True,
-    )
-
-    port: int = Field(default=8080, ge=0, le=65535)
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """Local use only: where `make run` listens."""
     default_backend: str = "vertex-gemini"
     """Serves the models that no mapping and no prefix decides."""
-    backends: dict[str, Backend] = Field(default_factory=dict, validate_default=True)
+    backends: dict[str, Backend] = {}
     """The upstreams by name; `vertex-gemini` and `vertex-anthropic` exist unless switched off."""
-    timeout: float = Field(default=600, gt=0, le=3600)
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 600
     """Seconds for a whole request."""
-    max_retries: int = Field(default=2, ge=0, le=10)
+    max_retries: Annotated[int, Meta(ge=0, le=10)] = 2
     """Tries after the first, at each location."""
     client_keys: SecretReference | None = None
     """Secret that holds the document of client keys; without one chat is refused."""
@@ -242,7 +202,7 @@ class Settings(BaseSettings):
     """Every field that would be ignored or downgraded is a 400."""
     tool_call_ids: Literal["plain", "sealed"] = "plain"
     """`sealed` puts the reasoning signature into the tool-call id: it survives every client, and ids get long."""
-    max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, le=32 * 1024 * 1024)
+    max_body_bytes: Annotated[int, Meta(gt=0, le=32 * 1024 * 1024)] = 10 * 1024 * 1024
     """Largest request; at most 32 MiB."""
     remote_media: RemoteMedia = RemoteMedia()
     gcs_buckets: tuple[str, ...] = ()
@@ -250,62 +210,22 @@ class Settings(BaseSettings):
     stream: Stream = Stream()
     log: Log = Log()
 
-    @field_validator("backends", mode="before")
-    @classmethod
-    def _name_backends(cls, given: JsonValue) -> JsonValue:
-        """Both backends exist unless switched off; a backend named after a provider need not repeat it.
-
-        Environment variables cannot hold a dash, so `VERTEX_GEMINI` is read as `vertex-gemini`.
-        """
-        if not isinstance(given, dict):
-            return given
-        named: JsonObject = {name: {"provider": name} for name in PROVIDERS}
-        for name, backend in sorted(cast("JsonObject", given).items()):  # "-" sorts before "_": variables win over documents
-            if isinstance(backend, dict):
-                key = name.replace("_", "-")
-                named[key] = {**named.get(key, {}), **cast("JsonObject", backend)}
-            else:
-                named[name] = backend
-        return named
-
-    @model_validator(mode="after")
-    def _check_names(self) -> "Settings":
+    def __post_init__(self) -> None:
         if self.default_backend not in self.backends:
             raise ValueError(f"default_backend names no backend: {self.default_backend}")
-        return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources; there are no others."""
-        del env_settings, dotenv_settings, file_secret_settings
-        return (
-            init_settings,
-            EnvSettingsSource(settings_cls),
-            InitSettingsSource(settings_cls, init_kwargs=_document_of_variable()),
-            InitSettingsSource(settings_cls, init_kwargs=_document_of_file()),
-        )
 
 
-def load(options: Mapping[str, type], **overrides: object) -> Settings:
+def load(options: Mapping[str, type]) -> Settings:
     """Read all sources. Raises `ConfigurationError` with every fault.
 
-    `options` maps each provider to the dataclass of its wire format's switches, so that a wrong switch is found at the start too.
-    `overrides` win over every source (command line).
+    `options` maps each provider to the class of its wire format's switches, so that a wrong switch is found at the start too.
     """
     faults = _unknown_variables()
+    document: JsonObject = reduce(_merge, (_document_of_file(), _document_of_variable(), *_documents_of_variables()), {})
     try:
-        settings = Settings(**overrides)  # pyright: ignore[reportArgumentType] - checked by pydantic, which is the point
-    except ValidationError as error:
-        raise ConfigurationError(faults + [_describe(fault["loc"], fault["msg"]) for fault in error.errors()]) from error
-    except SettingsError as error:
-        raise ConfigurationError([*faults, f"{error}: {error.__cause__}"]) from error
+        settings = read(document)
+    except ConfigurationError as error:
+        raise ConfigurationError(faults + error.faults) from error
     for name, backend in settings.backends.items():
         if backend.options:
             faults += _option_faults(name, backend, options[backend.provider])
@@ -314,51 +234,109 @@ def load(options: Mapping[str, type], **overrides: object) -> Settings:
     return settings
 
 
+def read(document: JsonObject) -> Settings:
+    """Read one document. Raises `ConfigurationError` with every fault but those of the wire formats' switches."""
+    try:
+        return documents.read({**document, "backends": _named(document.get("backends", {}))}, Settings)
+    except FaultyDocumentError as error:
+        raise ConfigurationError([_describe(fault) for fault in error.faults]) from error
+
+
 def environment() -> Mapping[str, str]:
     """Hand the variables to the one other part that needs them by name: secrets referenced as `env:NAME`."""
     return os.environ
 
 
+def _named(backends: JsonValue) -> JsonValue:
+    """Both backends exist unless switched off; a backend named after a provider need not repeat it.
+
+    Environment variables cannot hold a dash, so `VERTEX_GEMINI` is read as `vertex-gemini`.
+    """
+    if not isinstance(backends, dict):
+        return backends
+    named: JsonObject = {name: {"provider": name} for name in PROVIDERS}
+    for name, backend in sorted(cast("JsonObject", backends).items()):  # "-" sorts before "_": variables win over documents
+        named = _merge(named, {name.replace("_", "-") if isinstance(backend, dict) else name: backend})
+    return named
+
+
+def _merge(weaker: JsonObject, stronger: JsonObject) -> JsonObject:
+    """Put a document over another one: objects are merged, everything else is replaced."""
+    merged = dict(weaker)
+    for name, value in stronger.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merge(merged[name], cast("JsonObject", value)) if both else value
+    return merged
+
+
 def _option_faults(name: str, backend: Backend, options: type) -> list[str]:
     path = ("backends", name, "options")
     known = {field.name for field in fields(options)}
-    faults = [_describe((*path, option), "no such option") for option in backend.options if option not in known]
+    faults = [_describe(Fault((*path, option), "no such option")) for option in backend.options if option not in known]
     try:
-        TypeAdapter(options).validate_python(backend.options)
-    except ValidationError as error:
-        faults += [_describe((*path, *fault["loc"]), fault["msg"]) for fault in error.errors()]
+        documents.read({option: value for option, value in backend.options.items() if option in known}, options)
+    except FaultyDocumentError as error:
+        faults += [_describe(fault._replace(path=(*path, *fault.path))) for fault in error.faults]
     return faults
 
 
-def _describe(path: tuple[int | str, ...], complaint: str) -> str:
-    return f"{'.'.join(str(step) for step in path) or 'configuration'}: {complaint.removeprefix('Value error, ')}"
+def _describe(fault: Fault) -> str:
+    return str(fault) if fault.path else f"configuration: {fault}"
 
 
 def _unknown_variables() -> list[str]:
     """Find misspelt variables: a typo must not silently leave a default in force."""
-    known = {name.upper() for name in Settings.model_fields} | _NOT_FIELDS
+    known = {name.upper() for name in Settings.__struct_fields__} | _NOT_FIELDS
     names = [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_")]
     return [f"{name}: no such setting" for name in sorted(names) if name.removeprefix(PREFIX).split("__")[0] not in known]
 
 
-def _document_of_variable() -> dict[str, Any]:
+def _documents_of_variables() -> list[JsonObject]:
+    """Read the variables that set one thing each, as a document each; a section comes before what is in it."""
+    settings = {name.upper(): name for name in Settings.__struct_fields__}
+    found: list[JsonObject] = []
+    for variable, text in sorted(os.environ.items()):
+        first, *inner = variable.removeprefix(PREFIX).split("__")
+        if variable.startswith(PREFIX) and first in settings:
+            path = [settings[first], *(step.lower() for step in inner)]
+            found.append(reduce(lambda value, step: {step: value}, reversed(path), _value(variable, text)))
+    return found
+
+
+def _value(variable: str, text: str) -> JsonValue:
+    """Lists and objects are JSON; a text that is to be a number or a boolean becomes one where it is checked."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        return codec.decode(text)
+    except codec.MalformedJson as error:
+        raise ConfigurationError([f"{variable}: cannot be read: {error}"]) from error
+
+
+def _document_of_variable() -> JsonObject:
     text = os.environ.get(f"{PREFIX}CONFIG_JSON", "")
-    return _object(f"{PREFIX}CONFIG_JSON", lambda: json.loads(text)) if text.strip() else {}
+    return _object(f"{PREFIX}CONFIG_JSON", lambda: codec.decode(text)) if text.strip() else {}
 
 
-def _document_of_file() -> dict[str, Any]:
+def _document_of_file() -> JsonObject:
     name = os.environ.get(f"{PREFIX}CONFIG", "")
     if not name:
         return {}
-    read = tomllib.loads if name.endswith(".toml") else json.loads
-    return _object(name, lambda: read(Path(name).read_text(encoding="utf-8")))
+    decode = _toml if name.endswith(".toml") else codec.decode
+    return _object(name, lambda: decode(Path(name).read_text(encoding="utf-8")))
 
 
-def _object(name: str, read: Any) -> dict[str, Any]:
+def _toml(text: str) -> JsonValue:
+    import tomllib  # noqa: PLC0415 - few configurations are files
+
+    return tomllib.loads(text)
+
+
+def _object(name: str, read: Callable[[], JsonValue]) -> JsonObject:
     try:
         document = read()
     except (OSError, ValueError) as error:
         raise ConfigurationError([f"{name}: cannot be read: {error}"]) from error
     if not isinstance(document, dict):
         raise ConfigurationError([f"{name}: must hold one object"])
-    return cast("dict[str, Any]", document)
+    return cast("JsonObject", document)

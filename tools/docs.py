@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pydantic import BaseModel  # noqa: E402
+import msgspec  # noqa: E402
 
 from chromagent import config, errors  # noqa: E402 - after the path
 from chromagent.local.vertex.scenarios import SCENARIOS  # noqa: E402
@@ -59,35 +59,41 @@ def settings() -> Iterator[str]:
     yield "| field | meaning | default |"
     yield "|---|---|---|"
     meanings = {ast.unparse(node.target): meaning for node, meaning in documented("config.py", "Settings")}
-    for name, field in config.Settings.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            inner = ", ".join(f"`{member}`" for member in kind.model_fields)
-            yield f"| `{name}` | {' '.join(str(kind.__doc__).split())} {inner} | |"
+    for field in msgspec.structs.fields(config.Settings):
+        if is_section(field.type):
+            inner = ", ".join(f"`{member}`" for member in field.type.__struct_fields__)
+            yield f"| `{field.name}` | {' '.join(str(field.type.__doc__).split())} {inner} | |"
         else:
-            yield f"| `{name}` | {meanings[name]} | {spell(field.get_default(call_default_factory=True))} |"
+            yield f"| `{field.name}` | {meanings[field.name]} | {spell(field)} |"
 
 
-def section(name: str, kind: type[BaseModel]) -> Iterator[str]:
+def section(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     """List every field of one section."""
     yield "| field | meaning | default |"
     yield "|---|---|---|"
     meanings = {ast.unparse(node.target): meaning for node, meaning in documented("config.py", kind.__name__)}
-    for member, field in kind.model_fields.items():
-        default = "" if field.is_required() else spell(field.get_default(call_default_factory=True))
-        yield f"| `{name}.{member}` | {meanings[member]} | {default} |"
+    for field in msgspec.structs.fields(kind):
+        yield f"| `{name}.{field.name}` | {meanings[field.name]} | {spell(field)} |"
 
 
-def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+def sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:
     """Give the sections of the configuration by the name of their field."""
     yield "backends.<name>", config.Backend
-    for name, field in config.Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield name, field.annotation
+    for field in msgspec.structs.fields(config.Settings):
+        if is_section(field.type):
+            yield field.name, field.type
 
 
-def spell(default: object) -> str:
-    """Write a default as a reader of JSON knows it."""
+def is_section(kind: object) -> TypeGuard[type[msgspec.Struct]]:
+    """Say whether a field's type is a section."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def spell(field: msgspec.structs.FieldInfo) -> str:
+    """Write a field's default as a reader of JSON knows it; nothing where it must be given."""
+    if field.required:
+        return ""
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     if default is None or default in ((), {}):
         return "none"
     if isinstance(default, tuple):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec.structs import replace
-from pydantic import TypeAdapter
 
+from chromagent.schema import documents
 from chromagent.translators.anthropic.options import AnthropicOptions
 from chromagent.translators.gemini.options import GeminiOptions
 
@@ -40,7 +40,7 @@ def _build_gemini(backend: "Backend", options: Mapping[str, Any], means: Means) 
     from chromagent.providers.vertex_gemini import DEVELOPER_HOST, GeminiPaths  # noqa: PLC0415
     from chromagent.translators.gemini.translator import GeminiTranslator  # noqa: PLC0415
 
-    chosen = TypeAdapter(GeminiOptions).validate_python(dict(options))
+    chosen = documents.read(dict(options), GeminiOptions)
     if chosen.surface == "developer":
         backend = replace(backend, base_url=backend.base_url or DEVELOPER_HOST)
     if chosen.surface != "vertex":
@@ -54,7 +54,7 @@ def _build_anthropic(backend: "Backend", options: Mapping[str, Any], means: Mean
     from chromagent.providers.vertex_anthropic import AnthropicPaths  # noqa: PLC0415
     from chromagent.translators.anthropic.translator import AnthropicTranslator  # noqa: PLC0415
 
-    chosen = TypeAdapter(AnthropicOptions).validate_python(dict(options))
+    chosen = documents.read(dict(options), AnthropicOptions)
     paths = AnthropicPaths(chosen.version)
     return VertexProvider(backend, AnthropicTranslator(chosen), paths, means.client, means.credentials, means.fetch)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from chromagent import codec
+from chromagent import codec, config
 from chromagent.app import create_app
 from chromagent.config import Settings
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -21,7 +21,7 @@ BACKEND = {"auth": "none", "project": "p"}
 def settings(gemini: Mapping[str, Any] | None = None, anthropic: Mapping[str, Any] | None = None, **given: Any) -> Settings:
     """Settings that let anybody in, with two backends that need no credentials."""
     backends = {"vertex-gemini": {**BACKEND, **(gemini or {})}, "vertex-anthropic": {**BACKEND, **(anthropic or {})}}
-    return Settings(**{"allow_anonymous": True, "backends": backends, **given})
+    return config.read({"allow_anonymous": True, "backends": backends, **given})
 
 
 def client(upstream: ScriptedUpstream, configured: Settings | None = None) -> httpx.AsyncClient:

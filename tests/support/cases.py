@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chromagent import config
 from chromagent.config import Settings
 from tests.support import apps, chunk_grammar
 from tests.support.processes import ROOT
@@ -182,8 +183,8 @@ def _settings(case: Case, monkeypatch: pytest.MonkeyPatch) -> Settings:
     backends = {name: {**apps.BACKEND, "enabled": name in case.backends} for name in ("vertex-gemini", "vertex-anthropic")}
     backends[f"vertex-{case.provider}"] |= chosen
     default_backend = case.backends[0]
-    return Settings(
-        **{
+    return config.read(
+        {
             "allow_anonymous": True,
             "gcs_buckets": ("b",),
             "backends": backends,

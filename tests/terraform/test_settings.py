@@ -19,7 +19,7 @@ NOT_DEPLOYED = {"port", "allow_anonymous"}
 
 
 def test_the_settings_that_terraform_takes_are_those_of_the_application() -> None:
-    assert set(FIELDS["settings"]) | TYPED | NOT_DEPLOYED == set(Settings.model_fields)
+    assert set(FIELDS["settings"]) | TYPED | NOT_DEPLOYED == set(Settings.__struct_fields__)
     assert not set(FIELDS["settings"]) & (TYPED | NOT_DEPLOYED)
 
 
@@ -28,11 +28,11 @@ def test_the_settings_that_terraform_takes_are_those_of_the_application() -> Non
     [("rate_limit", RateLimit), ("cors", Cors), ("cache", Cache), ("remote_media", RemoteMedia), ("stream", Stream), ("log", Log)],
 )
 def test_the_fields_of_each_section_are_those_of_the_application(section: str, model: Any) -> None:
-    assert set(FIELDS[section]) == set(model.model_fields)
+    assert set(FIELDS[section]) == set(model.__struct_fields__)
 
 
 def test_the_fields_of_a_backend_are_those_of_the_application() -> None:
-    assert {*FIELDS["backend"], "options"} == set(Backend.model_fields)
+    assert {*FIELDS["backend"], "options"} == set(Backend.__struct_fields__)
 
 
 def test_the_switches_of_each_wire_format_and_their_kinds_are_those_of_the_application() -> None:

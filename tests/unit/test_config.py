@@ -139,5 +139,5 @@ def test_a_file_that_is_not_there_is_a_fault(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_settings_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch)
-    with pytest.raises(ValueError, match="frozen"):
-        settings.port = 1
+    with pytest.raises(AttributeError, match="immutable"):
+        settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]

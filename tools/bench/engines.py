@@ -40,7 +40,7 @@ HEADERS = {
     "accept-encoding": "identity",
     "authorization": "Bearer " + "t" * 200,
 }
-DEPLOYED = ("functions_framework.aio", "uvicorn", "uvloop", "httptools", "pydantic_settings", "google.auth.credentials", "msgspec")
+DEPLOYED = ("functions_framework.aio", "uvicorn", "uvloop", "httptools", "google.auth.credentials", "msgspec")
 """What a worker has imported anyway when it comes to the engine."""
 UNDEPLOYED = ("pygments", "trio")
 """Tools of developers, which httpx and httpcore would import where they are installed."""

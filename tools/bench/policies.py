@@ -16,9 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import httpx
 
-from chromagent import codec
+from chromagent import codec, config
 from chromagent.app import create_app
-from chromagent.config import Settings
 from chromagent.local import keys
 
 ROUNDS = 40
@@ -74,7 +73,7 @@ async def main() -> None:
     backends = {name: {"auth": "none", "project": "p"} for name in ("vertex-gemini", "vertex-anthropic")}
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=ANSWER))
     apps = {
-        name: create_app(Settings.model_validate({"backends": backends, "log": {"level": "error"}, **fields}), transport=transport)
+        name: create_app(config.read({"backends": backends, "log": {"level": "error"}, **fields}), transport=transport)
         for name, fields in chosen.items()
     }
     spent: dict[str, list[float]] = {name: [] for name in apps}
