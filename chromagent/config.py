@@ -7,7 +7,6 @@ Only references to secrets stand here, never their values.
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast
@@ -215,7 +214,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"default_backend names no backend: {self.default_backend}")
 
 
-def load(options: Mapping[str, type]) -> Settings:
+def load(options: Mapping[str, type[Struct]]) -> Settings:
     """Read all sources. Raises `ConfigurationError` with every fault.
 
     `options` maps each provider to the class of its wire format's switches, so that a wrong switch is found at the start too.
@@ -269,15 +268,13 @@ def _merge(weaker: JsonObject, stronger: JsonObject) -> JsonObject:
     return merged
 
 
-def _option_faults(name: str, backend: Backend, options: type) -> list[str]:
-    path = ("backends", name, "options")
-    known = {field.name for field in fields(options)}
-    faults = [_describe(Fault((*path, option), "no such option")) for option in backend.options if option not in known]
+def _option_faults(name: str, backend: Backend, options: type[Struct]) -> list[str]:
     try:
-        documents.read({option: value for option, value in backend.options.items() if option in known}, options)
+        documents.read(backend.options, options)
     except FaultyDocumentError as error:
-        faults += [_describe(fault._replace(path=(*path, *fault.path))) for fault in error.faults]
-    return faults
+        path = ("backends", name, "options")
+        return [_describe(fault._replace(path=(*path, *fault.path))) for fault in error.faults]
+    return []
 
 
 def _describe(fault: Fault) -> str:

@@ -43,14 +43,14 @@ def documented(module: str, name: str) -> Iterator[tuple[ast.AnnAssign, str]]:
 
 
 def switches(package: str) -> Iterator[str]:
-    """List the fields of an options dataclass with their values, defaults and docstrings."""
+    """List the switches of a wire format with their values, defaults and docstrings."""
     yield "| switch | values | default | meaning |"
     yield "|---|---|---|---|"
     for node, meaning in documented(f"translators/{package}/options.py", "Options"):
         kind = ast.unparse(node.annotation)
         values = " · ".join(re.findall(r"'([^']+)'", kind)) or kind.partition("[")[0]
         default = ast.unparse(node.value) if node.value is not None else ""
-        default = "empty" if "field(" in default or default in ("()", "''") else default.strip("'")
+        default = "empty" if default in ("()", "{}", "''") else default.strip("'")
         yield f"| `{ast.unparse(node.target)}` | {values} | `{default}` | {meaning} |"
 
 

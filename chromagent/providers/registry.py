@@ -6,6 +6,7 @@ A wire format is imported when the first provider that speaks it is built: most 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chromagent.schema import documents
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from chromagent.upstream.client import UpstreamClient
     from chromagent.upstream.credentials import UpstreamCredentials
 
-OPTIONS: Final[dict[str, type]] = {"vertex-gemini": GeminiOptions, "vertex-anthropic": AnthropicOptions}
+OPTIONS: Final[dict[str, type[Struct]]] = {"vertex-gemini": GeminiOptions, "vertex-anthropic": AnthropicOptions}
 """The switches of each provider's wire format."""
 
 

@@ -3,10 +3,10 @@
 msgspec reads and checks; it stops at the first fault. Where there is one, each member is read by itself, so that all are told.
 """
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -16,6 +16,14 @@ T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
 
 _ALTERNATIVES: Final = (Union, UnionType)
+_WORDS: Final = {
+    "str": "a string",
+    "bool": "a boolean",
+    "int": "an integer",
+    "float": "a number",
+    "object": "an object",
+    "array": "an array",
+}
 
 
 class Fault(NamedTuple):
@@ -66,8 +74,8 @@ def _member_faults(value: JsonValue, kind: Any, path: Path) -> Iterator[Fault]:
     origin, arguments = get_origin(kind), get_args(kind)
     if isinstance(value, dict):
         members = cast("JsonObject", value)
-        if (known := _fields(kind)) is not None:
-            yield from _field_faults(members, known, path)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from _field_faults(members, kind, path)
         elif origin in (dict, Mapping):
             for name, member in members.items():
                 yield from _faults(member, arguments[1], (*path, name))
@@ -76,25 +84,16 @@ def _member_faults(value: JsonValue, kind: Any, path: Path) -> Iterator[Fault]:
             yield from _faults(member, arguments[0], (*path, index))
 
 
-def _field_faults(members: JsonObject, known: Mapping[str, tuple[Any, bool]], path: Path) -> Iterator[Fault]:
+def _field_faults(members: JsonObject, kind: type[msgspec.Struct], path: Path) -> Iterator[Fault]:
+    known = {field.name: field for field in msgspec.structs.fields(kind)}
     for name, member in members.items():
         if name in known:
-            yield from _faults(member, known[name][0], (*path, name))
+            yield from _faults(member, known[name].type, (*path, name))
         else:
             yield Fault((*path, name), "is not known here", is_unknown=True)
-    for name, (_, is_required) in known.items():
-        if is_required and name not in members:
+    for name, field in known.items():
+        if field.required and name not in members:
             yield Fault((*path, name), "is missing")
-
-
-def _fields(kind: Any) -> dict[str, tuple[Any, bool]] | None:
-    """Return the types of a class's fields, and whether each must be there; None of anything else."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return {field.name: (field.type, field.required) for field in msgspec.structs.fields(kind)}
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return {field.name: (hints[field.name], False) for field in fields(kind)}
-    return None
 
 
 def _of_something(kind: Any) -> Any:
@@ -109,4 +108,5 @@ def _complaint(kind: Any, error: msgspec.ValidationError) -> str:
             return f"expected {note.description}"
     if get_origin(kind) is Literal:
         return f"expected {' or '.join(map(str, get_args(kind)))}"
-    return str(error).partition(" - at `")[0]
+    text = str(error).partition(" - at `")[0]
+    return re.sub("`([^`]+)`", lambda kinds: " or ".join(_WORDS.get(one, one) for one in kinds[1].split(" | ")), text).lower()

@@ -159,7 +159,7 @@ def test_a_busy_port_is_one_clear_line() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("CHROMAGENT_TIMEOUT", "soon", "timeout: Input should be a valid number"),
+        ("CHROMAGENT_TIMEOUT", "soon", "timeout: expected a number, got a string"),
         ("CHROMAGENT_TIMOUT", "5", "CHROMAGENT_TIMOUT: no such setting"),
         ("CHROMAGENT_CONFIG", "/no/such/file.toml", "/no/such/file.toml: cannot be read"),
         ("PORT", "eighty", "PORT is not a number: eighty"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from msgspec.json import schema
 
 from chromagent import config
 from chromagent.config import Backend, Cache, Cors, Log, RateLimit, RemoteMedia, Settings, Stream
@@ -36,10 +36,14 @@ def test_the_fields_of_a_backend_are_those_of_the_application() -> None:
 
 
 def test_the_switches_of_each_wire_format_and_their_kinds_are_those_of_the_application() -> None:
-    schemas = {name: TypeAdapter(options).json_schema()["properties"] for name, options in registry.OPTIONS.items()}
-    assert FIELDS["options"] == {
-        name: {option: schema.get("enum", schema["type"]) for option, schema in options.items()}
+    schemas = {name: schema(options)["$defs"][options.__name__]["properties"] for name, options in registry.OPTIONS.items()}
+    kinds = {
+        name: {option: about["enum"] if "enum" in about else about["type"] for option, about in options.items()}
         for name, options in schemas.items()
+    }
+    assert kinds == {
+        name: {option: sorted(kind) if isinstance(kind, list) else kind for option, kind in options.items()}
+        for name, options in FIELDS["options"].items()
     }
 
 

@@ -1,20 +1,19 @@
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from chromagent import config
 from chromagent.config import ConfigurationError, Settings
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
     schema_mode: str = "json_schema"
     retries: int = 1
 
 
-OPTIONS: dict[str, type] = {"vertex-gemini": Options, "vertex-anthropic": Options}
+OPTIONS: dict[str, type[Struct]] = {"vertex-gemini": Options, "vertex-anthropic": Options}
 
 
 @pytest.fixture(autouse=True)

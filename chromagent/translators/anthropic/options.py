@@ -1,12 +1,12 @@
 """The switches of this wire format, as an owner sets them in `backends.<name>.options` (docs/options.md). Defaults are safe."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ProfileChange:
+
+class ProfileChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What an owner knows better of a model than the built-in table (`profiles.Profile` says what each means)."""
 
     system_messages: bool | None = None
@@ -16,8 +16,7 @@ class ProfileChange:
     largest_output: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnthropicOptions:
+class AnthropicOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """How to speak to Claude, and what to make of its answers."""
 
     version: Literal["vertex-2023-10-16", "2026-10-21"] = "vertex-2023-10-16"
@@ -44,7 +43,7 @@ class AnthropicOptions:
     """How often an answer that pauses for server tools is continued."""
     native_tools: tuple[str, ...] = ()
     """Types of Anthropic's own tools to pass on, beyond the known ones."""
-    profiles: Mapping[str, ProfileChange] = field(default_factory=dict[str, ProfileChange])
+    profiles: Mapping[str, ProfileChange] = {}
     """Upstream model id to what the built-in table has wrong of it: `{"claude-sonnet-5": {"system_messages": true}}`."""
     annotation_end: Literal["inclusive", "exclusive"] = "inclusive"
     """Whether `end_index` of an annotation is that of the last character, as OpenAI's types say, or the one after it."""

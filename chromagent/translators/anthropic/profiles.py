@@ -4,9 +4,11 @@ Source: wire-anthropic §1.6 and §1.7. Unknown names of the family get the last
 """
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
+
+from msgspec import structs
 
 from chromagent.errors import ModelNotFound
 from chromagent.translators.anthropic.options import ProfileChange
@@ -113,7 +115,7 @@ _UNKNOWN: Final = Profile("unknown", context_window=None, largest_output=_MILLIO
 
 def changed(profile: Profile, change: ProfileChange | None) -> Profile:
     """Return the profile with what an owner knows better than the table."""
-    given = {} if change is None else {name: value for name, value in asdict(change).items() if value is not None}
+    given = {} if change is None else {name: value for name, value in structs.asdict(change).items() if value is not None}
     return replace(profile, **given) if given else profile
 
 

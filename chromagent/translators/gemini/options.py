@@ -1,12 +1,12 @@
 """The switches of this wire format, as an owner sets them in `backends.<name>.options` (docs/options.md). Defaults are safe."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class GeminiOptions:
+
+class GeminiOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """How to speak to Gemini, and what to make of its answers."""
 
     surface: Literal["vertex", "express", "developer"] = "vertex"
@@ -27,7 +27,7 @@ class GeminiOptions:
     """Where thoughts appear."""
     dummy_signature: Literal["base64", "plain", "off"] = "base64"
     """Calls without a thought signature get the value that Google documents for foreign calls, in this spelling."""
-    thinking_levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    thinking_levels: Mapping[str, tuple[str, ...]] = {}
     """Model id to its thinking levels, lowest first, where the built-in table is wrong: `{"gemini-3.6-flash": ["LOW", "HIGH"]}`."""
     image_detail: Literal["part", "request"] = "part"
     """Where `detail` goes on Gemini 3 and later: to each image, or to the whole request as on older models."""
@@ -45,7 +45,7 @@ class GeminiOptions:
     """With `parallel_tool_calls: false`, keep only the first call of an answer."""
     metadata_to_labels: bool = False
     """Send `metadata` as labels of the bill."""
-    default_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    default_labels: Mapping[str, str] = {}
     """Labels of every request (Vertex AI only)."""
     prompt_block: Literal["choice", "error"] = "choice"
     """A blocked prompt is a refusal, or a 400."""
@@ -59,7 +59,7 @@ class GeminiOptions:
     """Most such requests for one answer."""
     expose_grounding: bool = True
     """Return Google's grounding metadata, which holds the search suggestions that its terms want shown."""
-    voices: Mapping[str, str] = field(default_factory=dict[str, str])
+    voices: Mapping[str, str] = {}
     """OpenAI's voice names to Gemini's; names of OpenAI's without an entry become Kore."""
     tool_call_ids: Literal["plain", "sealed"] = "plain"
     """`sealed` puts signatures into the ids of calls, for clients that keep nothing else."""

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -8,8 +7,7 @@ from chromagent.schema import documents
 from chromagent.schema.documents import FaultyDocumentError
 
 
-@dataclass(frozen=True, slots=True)
-class Switches:
+class Switches(Struct, frozen=True):
     size: int = 1
     names: tuple[str, ...] = ()
 
@@ -60,10 +58,10 @@ def test_every_fault_is_told_with_its_place() -> None:
         "inner.colour: expected red or green",
         "inner.word: expected a word in small letters",
         "by_name.b.word: expected a word in small letters",
-        "by_name.c: Expected `object`, got `int`",
-        "either.x: Expected `str`, got `int`",
-        "switches.size: Expected `int`, got `str`",
-        "switches.names.1: Expected `str`, got `int`",
+        "by_name.c: expected an object, got an integer",
+        "either.x: expected a string, got an integer",
+        "switches.size: expected an integer, got a string",
+        "switches.names.1: expected a string, got an integer",
         "odd: is not known here",
         "number: is missing",
     ]
@@ -74,7 +72,7 @@ def test_the_rule_of_a_whole_is_told_where_its_members_are_sound() -> None:
 
 
 def test_a_document_of_another_kind_is_a_fault() -> None:
-    assert faults([]) == ["Expected `object`, got `array`"]
+    assert faults([]) == ["expected an object, got an array"]
 
 
 def test_a_wrong_value_is_never_repeated() -> None:
