@@ -78,6 +78,7 @@ def _member_faults(value: JsonValue, kind: Any, path: Path) -> Iterator[Fault]:
             yield from _field_faults(members, kind, path)
         elif origin in (dict, Mapping):
             for name, member in members.items():
+                yield from _faults(name, arguments[0], (*path, name))
                 yield from _faults(member, arguments[1], (*path, name))
     elif isinstance(value, list | tuple) and origin is tuple:
         for index, member in enumerate(cast("list[JsonValue]", value)):
@@ -108,5 +109,5 @@ def _complaint(kind: Any, error: msgspec.ValidationError) -> str:
             return f"expected {note.description}"
     if get_origin(kind) is Literal:
         return f"expected {' or '.join(map(str, get_args(kind)))}"
-    text = str(error).partition(" - at `")[0]
-    return re.sub("`([^`]+)`", lambda kinds: " or ".join(_WORDS.get(one, one) for one in kinds[1].split(" | ")), text).lower()
+    text = str(error).partition(" - at `")[0].replace("Expected", "expected")
+    return re.sub("`([^`]+)`", lambda kinds: " or ".join(_WORDS.get(one, one) for one in kinds[1].split(" | ")), text)

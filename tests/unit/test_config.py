@@ -65,6 +65,27 @@ def test_underscores_in_variables_stand_for_the_dashes_of_backends(monkeypatch: 
     assert settings.backends["vertex-gemini"].locations == ("eu", "us")
 
 
+def test_variables_that_hold_lists_and_sections_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, GCS_BUCKETS='["a", "b"]', CORS='{"origins": ["*"]}', BACKENDS__VERTEX_GEMINI__LOCATIONS='["eu"]')
+    assert (settings.gcs_buckets, settings.cors.origins) == (("a", "b"), ("*",))
+    assert settings.backends["vertex-gemini"].locations == ("eu",)
+
+
+def test_a_variable_within_a_section_beats_that_of_the_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, STREAM='{"keepalive": 5, "prime_timeout": 6}', STREAM__KEEPALIVE="7")
+    assert (settings.stream.keepalive, settings.stream.prime_timeout) == (7, 6)
+
+
+def test_a_variable_spells_booleans_numbers_and_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, STRICT="true", CACHE__ENABLED="1", TIMEOUT="2.5", BACKENDS__VERTEX_GEMINI__OPTIONS__RETRIES="3")
+    assert (settings.strict, settings.cache.enabled, settings.timeout) == (True, True, 2.5)
+    assert settings.backends["vertex-gemini"].options == {"retries": "3"}
+
+
+def test_a_variable_of_broken_json_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults(monkeypatch, GCS_BUCKETS='["a"')[0].startswith("CHROMAGENT_GCS_BUCKETS: cannot be read")
+
+
 def test_a_backend_of_ones_own_names_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, {"backends": {"claude-eu": {"provider": "vertex-anthropic", "locations": ["europe-west1"]}}})
     assert settings.backends["claude-eu"].provider == "vertex-anthropic"
@@ -103,6 +124,8 @@ def test_all_faults_are_listed_at_once_each_with_its_path(monkeypatch: pytest.Mo
         ({"cors": {"origins": ["example.com"]}}, "cors.origins.0"),
         ({"max_body_bytes": 33_554_433}, "max_body_bytes"),
         ({"rate_limit": {"storage": "sqlite://x"}}, "rate_limit.storage"),
+        ({"rate_limit": {"weights": {"other": 1}}}, "rate_limit.weights.other"),
+        ({"backends": {"vertex-gemini": {"base_url": "http://h:80:90"}}}, "backends.vertex-gemini.base_url"),
         ({"rate_limit": {"per_key": "0/minute"}}, "rate_limit.per_key"),
         ({"rate_limit": {"tokens_per_key": "100 per 0 seconds"}}, "rate_limit.tokens_per_key"),
         ({"backends": {"vertex-gemini": {"additional_headers": {"x-a": "é"}}}}, "backends.vertex-gemini.additional_headers.x-a"),
