@@ -7,27 +7,29 @@ What each emits: wire-anthropic §4.3. Client accumulators join strings and add 
 carry a dense index or come in one piece. Server tools, unknown events and unknown blocks never reach a client's tools.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, cast
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import ClassVar, Final, cast
+
+import msgspec
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import UpstreamInvalidResponse
 from chromagent.translators import lenient, sealing
 from chromagent.translators.anthropic import constants, thinking
+from chromagent.translators.anthropic.blocks import OpenBlock
 from chromagent.translators.anthropic.fences import FenceStripper
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.thinking import Remembered
+from chromagent.translators.anthropic.usage import UsageCounter
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.protocol import Delta, Head
 
+_IN_MESSAGES: Final = ("text", "tool_use", *thinking.KINDS)
 _LENGTH: Final = frozenset({"max_tokens", "model_context_window_exceeded", "compaction"})
-_INPUT: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """How the answer to one request is to be read."""
 
     names: NameMap
@@ -48,25 +50,7 @@ class Reading:
     annotation_end: int = -1
     """Added to the index after the last character of an annotation."""
     prefix: str = ""
-    memory: MutableMapping[str, object] = field(default_factory=dict[str, object])
-
-
-@dataclass(slots=True)
-class _Open:
-    """A block that is being told."""
-
-    kind: str
-    start: JsonObject
-    texts: list[str] = field(default_factory=list[str])
-    signature: str = ""
-    citations: list[JsonObject] = field(default_factory=list[JsonObject])
-    call: int = -1
-    """Its place among the client's calls."""
-    begins: int = 0
-    """Where its text begins within the content."""
-    name: str = ""
-    surplus: bool = False
-    """A call after the first, in the deprecated form that has one only."""
+    memory: MutableMapping[str, object] = msgspec.field(default_factory=dict[str, object])
 
 
 class AnswerReader:
@@ -77,9 +61,9 @@ class AnswerReader:
         self._deltas: list[Delta] = []
         self._id = ""
         self._started = False
-        self._blocks: dict[int, _Open] = {}
+        self._blocks: dict[int, OpenBlock] = {}
         self._content: list[JsonObject] = []
-        self._usages: list[JsonObject] = [{}]
+        self._counter = UsageCounter()
         self._tail = ""
         self._length = 0
         self._apart = False
@@ -97,21 +81,6 @@ class AnswerReader:
         self.stop_details: JsonObject = {}
         self.ended = False
         self.upstream_model = ""
-        self._events: Final[dict[str, Callable[[JsonObject], None]]] = {
-            "message_start": self._start_message,
-            "content_block_start": self._start_block,
-            "content_block_delta": self._add,
-            "content_block_stop": self._stop_block,
-            "message_delta": self._change_message,
-            "message_stop": self._stop_message,
-        }
-        self._additions: Final[dict[str, Callable[[_Open, JsonObject], None]]] = {
-            "text_delta": self._add_text,
-            "input_json_delta": self._add_input,
-            "thinking_delta": self._add_thinking,
-            "signature_delta": self._add_signature,
-            "citations_delta": self._add_citation,
-        }
 
     @property
     def head(self) -> Head:
@@ -131,21 +100,37 @@ class AnswerReader:
 
     def read(self, event: JsonObject) -> list[Delta]:
         """Read one event. Raises `UpstreamInvalidResponse` for one that makes no sense."""
-        reader = self._events.get(lenient.text(event, "type"))
+        kind = lenient.text(event, "type")
+        reader = self._EVENTS.get(kind)
         if reader is None or self.ended:  # ping, vertex_event, what is not known yet; nothing belongs to an answer that ended
             return []
-        if not self._started and reader not in (self._start_message,):
+        if not self._started and kind != "message_start":
             raise UpstreamInvalidResponse("The model provider's stream has no beginning.")
-        reader(event)
+        reader(self, event)
         deltas, self._deltas = self._deltas, []
         return deltas
+
+    def more_text(self, document: JsonValue) -> list[Delta]:
+        """Read the usual event of a stream: more of a text that is being told. Gives nothing for any other, which `read` is for."""
+        if self._apart or self._fences is not None or document.__class__ is not dict:
+            return []
+        index, delta = document.get("index"), document.get("delta")
+        if document.get("type") != "content_block_delta" or index.__class__ is not int or delta.__class__ is not dict:
+            return []
+        block, text = self._blocks.get(index), delta.get("text")
+        if block is None or block.kind != "text" or delta.get("type") != "text_delta" or text.__class__ is not str or not text:
+            return []
+        block.texts.append(text)
+        self._tail = text
+        self._length += len(text)
+        return [Delta(0, {"content": text})]
 
     def next_answer(self) -> None:
         """What follows comes from the next upstream answer to the same request."""
         self.stop_reason = None
         self.ended = False
         self._blocks = {}
-        self._usages.append({})
+        self._counter.next_answer()
 
     def finish(self, *, paused_too_often: bool) -> list[Delta]:
         """Close the answer. It ended, or its stop reason was seen."""
@@ -162,32 +147,15 @@ class AnswerReader:
         return deltas
 
     def usage(self) -> JsonObject:
-        """Return OpenAI's usage object: all prompt tokens, cached ones included (wire-anthropic §3.6)."""
-        total = {name: sum(lenient.count(usage, name) for usage in self._usages) for name in (*_INPUT, "output_tokens")}
-        prompt = sum(total[name] for name in _INPUT)
-        usage: JsonObject = {
-            "prompt_tokens": prompt,
-            "completion_tokens": total["output_tokens"],
-            "total_tokens": prompt + total["output_tokens"],
-            "prompt_tokens_details": {
-                "cached_tokens": total["cache_read_input_tokens"],
-                "cache_write_tokens": total["cache_creation_input_tokens"],
-            },
-        }
-        details = [lenient.member(one, "output_tokens_details") for one in self._usages]
-        if any("thinking_tokens" in one for one in details):
-            usage["completion_tokens_details"] = {"reasoning_tokens": sum(lenient.count(one, "thinking_tokens") for one in details)}
-        searches = [lenient.member(one, "server_tool_use") for one in self._usages]
-        if any(lenient.count(one, "web_search_requests") for one in searches):
-            usage["server_tool_use"] = {"web_search_requests": sum(lenient.count(one, "web_search_requests") for one in searches)}
-        return usage
+        """Return OpenAI's usage object so far."""
+        return self._counter.usage()
 
     def _emit(self, delta: JsonObject, finish_reason: str | None = None) -> None:
         self._deltas.append(Delta(0, delta, finish_reason))
 
     def _start_message(self, event: JsonObject) -> None:
         message = lenient.member(event, "message")
-        self._count(lenient.member(message, "usage"))
+        self._counter.take(lenient.member(message, "usage"))
         if self._started:
             return
         self._started = True
@@ -195,12 +163,9 @@ class AnswerReader:
         self.upstream_model = lenient.text(message, "model")
         self._emit({"role": "assistant", "content": "", "refusal": None})
 
-    def _count(self, usage: JsonObject) -> None:
-        self._usages[-1].update({name: value for name, value in usage.items() if value is not None})
-
     def _start_block(self, event: JsonObject) -> None:
         start = lenient.member(event, "content_block")
-        block = _Open(lenient.text(start, "type"), start)
+        block = OpenBlock(lenient.text(start, "type"), start)
         self._blocks[lenient.count(event, "index")] = block
         if block.kind == "text":
             block.begins = self._length
@@ -216,7 +181,7 @@ class AnswerReader:
             if block.kind == "tool_use":
                 self._start_call(block)
 
-    def _start_call(self, block: _Open) -> None:
+    def _start_call(self, block: OpenBlock) -> None:
         name = lenient.text(block.start, "name")
         if not name:
             raise UpstreamInvalidResponse("The model provider's answer calls a tool without a name.")
@@ -253,11 +218,11 @@ class AnswerReader:
         if not isinstance(delta, dict):
             return
         delta = cast("JsonObject", delta)
-        addition = self._additions.get(delta.get("type", ""))
+        addition = self._ADDITIONS.get(delta.get("type", ""))
         if addition is not None:
-            addition(block, delta)
+            addition(self, block, delta)
 
-    def _add_text(self, block: _Open, delta: JsonObject) -> None:
+    def _add_text(self, block: OpenBlock, delta: JsonObject) -> None:
         text = lenient.text(delta, "text")
         if not text or block.kind != "text":
             return
@@ -270,15 +235,15 @@ class AnswerReader:
         self._emit_visible(text)
 
     def _emit_visible(self, text: str) -> None:
-        self._tail = text[-1]
+        self._tail = text
         self._emit_text(text if self._fences is None else self._fences.feed(text))
 
     def _emit_text(self, text: str) -> None:
         if text:
             self._length += len(text)
-            self._emit({"content": text})
+            self._deltas.append(Delta(0, {"content": text}))
 
-    def _add_input(self, block: _Open, delta: JsonObject) -> None:
+    def _add_input(self, block: OpenBlock, delta: JsonObject) -> None:
         piece = delta.get("partial_json")
         if not piece or not isinstance(piece, str):
             return
@@ -289,7 +254,7 @@ class AnswerReader:
             self._json_told = True
             self._emit_text(piece)
 
-    def _emit_arguments(self, block: _Open, piece: str) -> None:
+    def _emit_arguments(self, block: OpenBlock, piece: str) -> None:
         if block.surplus or block.name in self._reading.custom:
             return
         if self._reading.legacy:
@@ -297,7 +262,7 @@ class AnswerReader:
         else:
             self._emit({"tool_calls": [{"index": block.call, "function": {"arguments": piece}}]})
 
-    def _add_thinking(self, block: _Open, delta: JsonObject) -> None:
+    def _add_thinking(self, block: OpenBlock, delta: JsonObject) -> None:
         text = delta.get("thinking")
         if not text or not isinstance(text, str):
             return
@@ -310,10 +275,10 @@ class AnswerReader:
         self._reasoned = True
         self._emit({"reasoning_content": text})
 
-    def _add_signature(self, block: _Open, delta: JsonObject) -> None:
+    def _add_signature(self, block: OpenBlock, delta: JsonObject) -> None:
         block.signature += lenient.text(delta, "signature")
 
-    def _add_citation(self, block: _Open, delta: JsonObject) -> None:
+    def _add_citation(self, block: OpenBlock, delta: JsonObject) -> None:
         block.citations.append(lenient.member(delta, "citation"))
 
     def _stop_block(self, event: JsonObject) -> None:
@@ -321,8 +286,8 @@ class AnswerReader:
         if block is not None:
             self._close(block)
 
-    def _close(self, block: _Open) -> None:
-        whole = self._whole(block)
+    def _close(self, block: OpenBlock) -> None:
+        whole = block.whole()
         self._content.append(whole)
         if block.kind == "tool_use":
             self._close_call(block, whole)
@@ -334,23 +299,7 @@ class AnswerReader:
         elif block.kind == "text":
             self._cite(block)
 
-    def _whole(self, block: _Open) -> JsonObject:
-        """Put a block together as Claude wrote it."""
-        joined = "".join(block.texts)
-        whole = dict(block.start)
-        if block.kind == "text":
-            whole["text"] = joined
-            if block.citations:
-                whole["citations"] = block.citations
-        elif block.kind == "thinking":
-            whole |= {"thinking": joined, "signature": block.signature}
-        elif joined:
-            whole["input"] = _decoded(joined)
-        elif "input" in whole or block.kind in ("tool_use", "json_tool"):
-            whole["input"] = whole.get("input") or {}
-        return whole
-
-    def _close_call(self, block: _Open, whole: JsonObject) -> None:
+    def _close_call(self, block: OpenBlock, whole: JsonObject) -> None:
         """A call without arguments gets exactly one `{}` (wire-anthropic §4.4)."""
         if block.surplus:
             return
@@ -373,7 +322,7 @@ class AnswerReader:
         self._emit({"thinking_blocks": [{"index": self._thoughts, **item}]})
         self._thoughts += 1
 
-    def _cite(self, block: _Open) -> None:
+    def _cite(self, block: OpenBlock) -> None:
         """Annotate the whole block: Anthropic cites no finer range."""
         if self._length == block.begins:
             return
@@ -395,7 +344,7 @@ class AnswerReader:
         delta = lenient.member(event, "delta")
         self.stop_reason = lenient.text(delta, "stop_reason") or self.stop_reason
         self.stop_details = lenient.member(delta, "stop_details") or self.stop_details
-        self._count(lenient.member(event, "usage"))
+        self._counter.take(lenient.member(event, "usage"))
 
     def _stop_message(self, _: JsonObject) -> None:
         self.ended = True
@@ -422,30 +371,44 @@ class AnswerReader:
         return [cast("Block", block) for block in self._content if block.get("type") in thinking.KINDS]
 
     def _carry_content(self) -> None:
-        """Give the content as Claude wrote it, where the message cannot say it: order of thinking, server tools, citations."""
-        kinds = [block.get("type") for block in self._content]
-        late = any(
-            kind in thinking.KINDS and any(one not in thinking.KINDS for one in kinds[:index]) for index, kind in enumerate(kinds)
-        )
-        server = any(kind not in ("text", "tool_use", *thinking.KINDS) for kind in kinds)
-        cited = any(block.get("citations") for block in self._content)
-        if (late or server or cited) and self._reading.carry_thinking and not self._reading.json_tool:
+        """Give the content as Claude wrote it, where the message cannot say it."""
+        if self._reading.carry_thinking and not self._reading.json_tool and _says_more(self._content):
             self._emit({"anthropic_content": [{**block, "index": index} for index, block in enumerate(self._content)]})
 
     def _remember(self) -> None:
         """Keep thinking for clients that lose it, by the id of the first call: without a call it is not needed again."""
-        blocks = self._thinking_blocks()
-        if not (blocks and self._first_call and self._reading.carry_thinking):
+        if not (self._first_call and self._reading.carry_thinking and (blocks := self._thinking_blocks())):
             return
         kept: Remembered = {"blocks": blocks, "prefix": self._reading.prefix, "family": self._reading.family}
         self._reading.memory[self._first_call] = kept
 
+    _EVENTS: ClassVar[dict[str, Callable[["AnswerReader", JsonObject], None]]] = {
+        "message_start": _start_message,
+        "content_block_start": _start_block,
+        "content_block_delta": _add,
+        "content_block_stop": _stop_block,
+        "message_delta": _change_message,
+        "message_stop": _stop_message,
+    }
+    _ADDITIONS: ClassVar[dict[str, Callable[["AnswerReader", OpenBlock, JsonObject], None]]] = {
+        "text_delta": _add_text,
+        "input_json_delta": _add_input,
+        "thinking_delta": _add_thinking,
+        "signature_delta": _add_signature,
+        "citations_delta": _add_citation,
+    }
 
-def _decoded(text: str) -> JsonValue:
-    try:
-        return codec.decode(text)
-    except codec.MalformedJson:
-        return {"INVALID_JSON": text}
+
+def _says_more(content: Sequence[JsonObject]) -> bool:
+    """Say whether content holds what a message does not: thinking behind something else, server tools, citations."""
+    begun = False
+    for block in content:
+        kind = block.get("type")
+        late = begun and kind in thinking.KINDS
+        begun = begun or kind not in thinking.KINDS
+        if late or kind not in _IN_MESSAGES or block.get("citations"):
+            return True
+    return False
 
 
 def _cited_url(citation: JsonObject) -> str:
@@ -454,27 +417,3 @@ def _cited_url(citation: JsonObject) -> str:
         return lenient.text(citation, "url")
     source = lenient.text(citation, "source")
     return source if kind == "search_result_location" and source.startswith("http") else ""
-
-
-def events_of(message: JsonObject) -> list[JsonObject]:
-    """Take a whole answer apart into the events that it might have come in. Raises `UpstreamInvalidResponse` for what is none."""
-    if not isinstance(message.get("content"), list):
-        raise UpstreamInvalidResponse("The model provider's answer has no content.")
-    events: list[JsonObject] = [{"type": "message_start", "message": message}]
-    for index, block in enumerate(lenient.members(message, "content")):
-        events.append({"type": "content_block_start", "index": index, "content_block": block})
-        events.append({"type": "content_block_stop", "index": index})
-    delta = {"stop_reason": message.get("stop_reason"), "stop_details": message.get("stop_details")}
-    return [*events, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}]
-
-
-def read_whole(reader: AnswerReader, messages: Sequence[Mapping[str, JsonValue]], *, paused_too_often: bool) -> list[Delta]:
-    """Read complete answers, each going on with the one before. A refusal discards what came with it."""
-    deltas: list[Delta] = []
-    for position, message in enumerate(messages):
-        if position:
-            reader.next_answer()
-        for event in events_of(dict(message)):
-            deltas += reader.read(event)
-    closing = reader.finish(paused_too_often=paused_too_often)
-    return closing if reader.stop_reason == "refusal" else deltas + closing

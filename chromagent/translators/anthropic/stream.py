@@ -13,7 +13,8 @@ from chromagent.errors import UpstreamInvalidResponse
 from chromagent.sse import ServerSentEvent
 from chromagent.translators.anthropic import errors
 from chromagent.translators.anthropic.errors import ErrorReader
-from chromagent.translators.anthropic.response import AnswerReader, events_of
+from chromagent.translators.anthropic.response import AnswerReader
+from chromagent.translators.anthropic.whole import events_of
 from chromagent.translators.protocol import Delta, Head
 
 
@@ -64,7 +65,7 @@ class AnthropicStream:
             self._resumed = False
             self._reader.next_answer()
         try:
-            return self._feed_document(document)
+            return self._reader.more_text(document) or self._feed_document(document)
         except (TypeError, AttributeError, KeyError, ValueError) as error:  # a member of another type than the documentation says
             raise UpstreamInvalidResponse("The model provider's stream held an event of unknown shape.") from error
 
@@ -84,11 +85,13 @@ class AnthropicStream:
         return self._reader.finish(paused_too_often=self._reader.pauses)
 
     def _feed_document(self, document: JsonValue) -> list[Delta]:
+        if isinstance(document, dict):
+            return self._feed_event(cast("JsonObject", document))
         if isinstance(document, list):
             return [delta for item in cast("list[JsonValue]", document) for delta in self._feed_document(item)]
-        if not isinstance(document, dict):
-            raise UpstreamInvalidResponse("The model provider's stream held something that is no event.")
-        event = cast("JsonObject", document)
+        raise UpstreamInvalidResponse("The model provider's stream held something that is no event.")
+
+    def _feed_event(self, event: JsonObject) -> list[Delta]:
         kind = event.get("type")
         if kind == "error" or (kind is None and "error" in event):
             raise self._errors.read_event(event)

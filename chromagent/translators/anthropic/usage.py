@@ -1,0 +1,48 @@
+"""Anthropic's counters → OpenAI's. Hides that they come in pieces, and over several answers to one request.
+
+Source: wire-anthropic §3.6: all prompt tokens count, cached ones included.
+"""
+
+from chromagent.codec import JsonObject
+from chromagent.translators.lenient import count, member
+
+
+class UsageCounter:
+    """Counters of one request: within one upstream answer the last value of a field wins, over several answers they add up."""
+
+    def __init__(self) -> None:
+        self._answers: list[JsonObject] = [{}]
+
+    def take(self, usage: JsonObject) -> None:
+        """Take one `usage`. A field that is missing or null says nothing."""
+        self._answers[-1].update({name: value for name, value in usage.items() if value is not None})
+
+    def next_answer(self) -> None:
+        """The next counters belong to another upstream answer to the same request."""
+        self._answers.append({})
+
+    def usage(self) -> JsonObject:
+        """Return OpenAI's usage object."""
+        fresh = read = written = completion = 0
+        for answer in self._answers:
+            fresh += count(answer, "input_tokens")
+            read += count(answer, "cache_read_input_tokens")
+            written += count(answer, "cache_creation_input_tokens")
+            completion += count(answer, "output_tokens")
+        prompt = fresh + read + written
+        usage: JsonObject = {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+        }
+        if thinking := self._details("output_tokens_details", "thinking_tokens"):
+            usage["completion_tokens_details"] = {"reasoning_tokens": sum(thinking)}
+        if any(searches := self._details("server_tool_use", "web_search_requests")):
+            usage["server_tool_use"] = {"web_search_requests": sum(searches)}
+        return usage
+
+    def _details(self, group: str, name: str) -> list[int]:
+        """Return one counter of a group, of every answer that tells it."""
+        groups = [member(answer, group) for answer in self._answers if group in answer]
+        return [count(one, name) for one in groups if name in one]
