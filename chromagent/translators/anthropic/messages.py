@@ -4,9 +4,8 @@ Source: wire-anthropic §2.3. Rendering is append-only: what a message becomes n
 call.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, cast
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, cast
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
@@ -18,52 +17,13 @@ from chromagent.translators.anthropic import caching, constants, media, thinking
 from chromagent.translators.anthropic.media import MediaReader
 from chromagent.translators.anthropic.names import IdMap, NameMap
 from chromagent.translators.anthropic.thinking import Remembered
+from chromagent.translators.anthropic.turns import Conversation, Item, Turn, in_order, read_items
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.lenient import members, text
 from chromagent.translators.protocol import Call
 
-_ANSWERS: Final = ("tool", "function")
-
-
-@dataclass(slots=True)
-class Turn:
-    """One message of Anthropic's. Results of a user turn come before everything else."""
-
-    role: str
-    index: int
-    """Index of the first message that it comes from."""
-    blocks: list[Block] = field(default_factory=list[Block])
-    results: list[Block] = field(default_factory=list[Block])
-    calls: dict[str, str] = field(default_factory=dict[str, str])
-    """Of an assistant turn: the client's ids of its calls, and those that are sent."""
-    legacy: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """Ids of deprecated calls by name, those without a result yet."""
-    remembered: Remembered | None = None
-    """Thinking that the gateway kept, as the client brought none."""
-
-    @property
-    def content(self) -> list[Block]:
-        """All blocks in the order that Anthropic wants."""
-        return self.results + self.blocks
-
-
-@dataclass(slots=True)
-class Conversation:
-    """What a request says, in Anthropic's terms."""
-
-    system: list[Block]
-    turns: list[Turn]
-
-
-@dataclass(slots=True)
-class _Item:
-    index: int
-    role: str
-    message: JsonObject
-
-    @property
-    def place(self) -> Place:
-        return Place(("messages", self.index), dotted=True)
+_PartReader: TypeAlias = Callable[[list[Block], JsonObject, Place, int], None]
+"""Adds what a part becomes. Takes the place of all parts, and the part's position there."""
 
 
 class ConversationReader:
@@ -89,14 +49,13 @@ class ConversationReader:
 
     def read(self) -> Conversation:
         """Read all messages."""
-        items = _behind_results(self._items())
+        items = read_items(self._call.request["messages"])
         first = next((position for position, item in enumerate(items) if item.role != "system"), len(items))
-        system = [block for item in items[:first] for block in self._texts(item)]
         self._nobody_spoke = first == len(items)
-        items = items[first:]
-        for item, following in zip(items, _next_speakers(items), strict=True):
+        system = [block for item in items[:first] for block in self._texts(item)]
+        for item in in_order(items[first:]):
             if item.role == "system":
-                self._read_system(item, following)
+                self._read_system(item)
             elif item.role == "user":
                 self._add_user(self._user_blocks(item), item.index)
             elif item.role == "assistant":
@@ -105,17 +64,6 @@ class ConversationReader:
                 self._read_answer(item)
         self._check_answers()
         return self._begun(system)
-
-    def _items(self) -> list[_Item]:
-        items: list[_Item] = []
-        for index, message in enumerate(self._call.request["messages"]):
-            place = Place(("messages", index), dotted=True)
-            role = reading.required(message, "role", reading.text, place)
-            role = "system" if role == "developer" else role
-            if role not in ("system", "user", "assistant", *_ANSWERS):
-                raise wrong_value(place.at("role"), f"'{role[:50]}' is not a role.")
-            items.append(_Item(index, role, message))
-        return items
 
     def _begun(self, system: list[Block]) -> Conversation:
         """Make the conversation begin with the user, as it must (§2.3.2, rules 5 and 6)."""
@@ -139,44 +87,51 @@ class ConversationReader:
         if blocks:
             self._turn("user", index).blocks += blocks
 
-    def _read_system(self, item: _Item, following: str) -> None:
-        """A system message within the conversation stays where it is: hoisting it would rewrite the beginning of the prompt.
-
-        `following` is the role of the next message that is none of the system; empty at the end.
-        """
+    def _read_system(self, item: Item) -> None:
+        """A system message within the conversation stays where it is: hoisting it would rewrite the beginning of the prompt."""
         blocks = self._texts(item)
         if not blocks:
             return
         ends_turn = bool(self._turns) and self._turns[-1].role in ("user", "system")
-        if self._system_messages and ends_turn and following in ("", "assistant"):
+        if self._system_messages and ends_turn and item.following in ("", "assistant"):
             self._turn("system", item.index).blocks += blocks
             return
         for block in blocks:
             block["text"] = f"{constants.SYSTEM_OPEN}{block.get('text', '')}{constants.SYSTEM_CLOSE}"
         self._add_user(blocks, item.index)
 
-    def _texts(self, item: _Item) -> list[Block]:
-        here = item.place.at("content")
-        blocks: list[Block] = []
-        for position, part in enumerate(reading.parts(item.message.get("content"), here)):
-            if part["type"] != "text":
-                raise wrong_value(here, "A system message may hold text only.")
-            self._add_text(blocks, part, here.at(position))
-        return _marked_last(blocks, item.message)
+    def _texts(self, item: Item) -> list[Block]:
+        return _marked_last(self._content(item, self._add_system_part), item.message)
 
-    def _user_blocks(self, item: _Item) -> list[Block]:
-        here = item.place.at("content")
-        parts = reading.parts(item.message.get("content"), here)
-        return _marked_last(self._blocks(parts, here), item.message)
+    def _user_blocks(self, item: Item) -> list[Block]:
+        return _marked_last(self._content(item, self._add_part), item.message)
 
-    def _blocks(self, parts: Iterable[JsonObject], place: Place) -> list[Block]:
+    def _content(self, item: Item, add_part: _PartReader) -> list[Block]:
+        """Read what a message holds: a text, or parts."""
+        content = item.message.get("content")
+        if isinstance(content, str):
+            return [{"type": "text", "text": content}] if content.strip() else []
         blocks: list[Block] = []
-        for position, part in enumerate(parts):
-            self._add_part(blocks, part, place.at(position))
+        if content is not None:
+            here = item.place.at("content")
+            for position, part in enumerate(reading.parts(content, here)):
+                add_part(blocks, part, here, position)
         return blocks
 
-    def _add_part(self, blocks: list[Block], part: JsonObject, place: Place) -> None:
+    def _add_system_part(self, blocks: list[Block], part: JsonObject, here: Place, position: int) -> None:
+        if part["type"] != "text":
+            raise wrong_value(here, "A system message may hold text only.")
+        self._add_text(blocks, part, here.at(position))
+
+    def _add_spoken_part(self, blocks: list[Block], part: JsonObject, here: Place, position: int) -> None:
         kind = part["type"]
+        if kind in ("text", "refusal"):
+            self._add_text(blocks, part, here.at(position), kind)
+        elif kind not in thinking.KINDS:
+            raise wrong_value(here.at(position, "type"), "An assistant message may hold text only.")
+
+    def _add_part(self, blocks: list[Block], part: JsonObject, here: Place, position: int) -> None:
+        kind, place = part["type"], here.at(position)
         if kind == "text":
             self._add_text(blocks, part, place)
             return
@@ -193,7 +148,7 @@ class ConversationReader:
         content = reading.required(part, name, reading.text, place)
         _add_marked(blocks, {"type": "text", "text": content} if content.strip() else None, part)
 
-    def _read_assistant(self, item: _Item) -> None:
+    def _read_assistant(self, item: Item) -> None:
         spoken = self._spoken(item)
         calls, turn_calls, legacy = self._calls(item)
         blocks = self._with_verbatim(item.message, calls) or [*self._thinking(item.message), *spoken, *calls]
@@ -210,15 +165,8 @@ class ConversationReader:
         turn.remembered = remembered or turn.remembered
         self._asking, self._asking_at = turn, len(self._turns) - 1
 
-    def _spoken(self, item: _Item) -> list[Block]:
-        here = item.place.at("content")
-        blocks: list[Block] = []
-        for position, part in enumerate(reading.parts(item.message.get("content"), here)):
-            kind = part["type"]
-            if kind in ("text", "refusal"):
-                self._add_text(blocks, part, here.at(position), kind)
-            elif kind not in thinking.KINDS:
-                raise wrong_value(here.at(position, "type"), "An assistant message may hold text only.")
+    def _spoken(self, item: Item) -> list[Block]:
+        blocks = self._content(item, self._add_spoken_part)
         refusal = item.message.get("refusal")
         if not blocks and isinstance(refusal, str) and refusal.strip():
             blocks.append({"type": "text", "text": refusal})
@@ -235,6 +183,8 @@ class ConversationReader:
         return []
 
     def _remembered(self, message: JsonObject) -> Remembered | None:
+        if not self._call.memory:
+            return None
         identifier = next((text(call, "id") for call in members(message, "tool_calls")), "")
         return thinking.recall(self._call.memory.get(sealing.unseal(identifier, "claude").plain), self._family)
 
@@ -247,10 +197,12 @@ class ConversationReader:
             if block.get("type") != "text" or text(cast("JsonObject", block), "text").strip()
         ]
 
-    def _calls(self, item: _Item) -> tuple[list[Block], dict[str, str], dict[str, list[str]]]:
+    def _calls(self, item: Item) -> tuple[list[Block], dict[str, str], dict[str, list[str]]]:
         blocks: list[Block] = []
         ids: dict[str, str] = {}
         legacy: dict[str, list[str]] = {}
+        if "tool_calls" not in item.message and "function_call" not in item.message:
+            return blocks, ids, legacy
         for position, given in enumerate(reading.optional(item.message, "tool_calls", reading.array, item.place) or []):
             here = item.place.at("tool_calls", position)
             call = reading.mapping(given, here)
@@ -273,12 +225,12 @@ class ConversationReader:
     def _tool_use(self, identifier: str, name: str, arguments: JsonObject) -> Block:
         return {"type": "tool_use", "id": identifier, "name": self._names.there(name), "input": arguments}
 
-    def _read_answer(self, item: _Item) -> None:
-        identifier, place = self._answer_to(item)
+    def _read_answer(self, item: Item) -> None:
+        identifier, field = self._answer_to(item)
         asking = self._asking
         if asking is None or identifier not in asking.calls:
             message = "A message with role 'tool' must answer a 'tool_calls' id of the assistant message before it."
-            raise wrong_value(place, message)
+            raise wrong_value(item.place.at(field), message)
         turn = self._turn("user", item.index)
         sent = asking.calls[identifier]
         if sent in self._answered:
@@ -286,21 +238,21 @@ class ConversationReader:
         self._answered.add(sent)
         turn.results.append(self._result(item, sent))
 
-    def _answer_to(self, item: _Item) -> tuple[str, Place]:
+    def _answer_to(self, item: Item) -> tuple[str, str]:
+        """Return the id of the call that a message answers, and the field that tells it."""
         if item.role == "tool":
-            identifier = reading.required(item.message, "tool_call_id", reading.text, item.place)
-            return sealing.unseal(identifier, "claude").plain, item.place.at("tool_call_id")
-        name = reading.required(item.message, "name", reading.text, item.place)
+            return sealing.unseal(item.text("tool_call_id"), "claude").plain, "tool_call_id"
+        name = item.text("name")
         waiting = self._asking.legacy.get(name) if self._asking is not None else None
-        return (waiting.pop(0) if waiting else "", item.place.at("name"))
+        return (waiting.pop(0) if waiting else "", "name")
 
-    def _result(self, item: _Item, identifier: str) -> Block:
+    def _result(self, item: Item, identifier: str) -> Block:
         result: Block = {"type": "tool_result", "tool_use_id": identifier}
         content = item.message.get("content")
         if isinstance(content, str):
             if content.strip():
                 result["content"] = content
-        elif blocks := self._blocks(reading.parts(content, item.place.at("content")), item.place.at("content")):
+        elif blocks := self._content(item, self._add_part):
             result["content"] = blocks
         if item.message.get("is_error") is True:
             result["is_error"] = True
@@ -332,38 +284,6 @@ class ConversationReader:
                 "is_error": True,
             }
             turn.results.append(result)
-
-
-def _next_speakers(items: Sequence[_Item]) -> list[str]:
-    """For each message, the role of the next one that is none of the system; empty where there is none."""
-    roles: list[str] = []
-    role = ""
-    for item in reversed(items):
-        roles.append(role)
-        if item.role != "system":
-            role = item.role
-    return roles[::-1]
-
-
-def _behind_results(items: list[_Item]) -> list[_Item]:
-    """Move system messages that stand between a call and its results behind the last of these (§2.3.1)."""
-    ordered: list[_Item] = []
-    position = 0
-    while position < len(items):
-        item = items[position]
-        ordered.append(item)
-        position += 1
-        if item.role != "assistant" or not (item.message.get("tool_calls") or item.message.get("function_call")):
-            continue
-        end = next((later for later in range(position, len(items)) if items[later].role == "assistant"), len(items))
-        span = items[position:end]
-        last = max((index for index, one in enumerate(span) if one.role in _ANSWERS), default=-1)
-        before = span[: last + 1]
-        ordered += [one for one in before if one.role != "system"]
-        ordered += [one for one in before if one.role == "system"]
-        ordered += span[last + 1 :]
-        position = end
-    return ordered
 
 
 def _add_marked(blocks: list[Block], block: Block | None, source: JsonObject) -> None:

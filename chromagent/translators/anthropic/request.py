@@ -18,13 +18,13 @@ from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.anthropic import betas, caching, constants, errors, json_schema, messages, reasoning, thinking, tools
 from chromagent.translators.anthropic.errors import ErrorReader, find_repair
 from chromagent.translators.anthropic.media import MediaReader
-from chromagent.translators.anthropic.messages import Turn
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.options import AnthropicOptions
 from chromagent.translators.anthropic.parameters import TABLE
 from chromagent.translators.anthropic.profiles import changed, profile_of
 from chromagent.translators.anthropic.response import AnswerReader, Reading
 from chromagent.translators.anthropic.stream import AnthropicStream
+from chromagent.translators.anthropic.turns import Conversation, Turn
 from chromagent.translators.anthropic.whole import read_whole
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.folding import fold
@@ -156,7 +156,7 @@ class AnthropicTranslation:
         self._reading = self._make_reading(wish, prefix)
         return body
 
-    def _read_conversation(self) -> messages.Conversation:
+    def _read_conversation(self) -> Conversation:
         reader = messages.ConversationReader(
             self._call,
             MediaReader(self._call, fetch=self._options.media_fetch),
@@ -183,7 +183,7 @@ class AnthropicTranslation:
             self.downgraded.append(name)
         return min(wanted, profile.largest_output)
 
-    def _settle_thinking(self, conversation: messages.Conversation, written: list[JsonObject], choice: tools.ToolChoice) -> None:
+    def _settle_thinking(self, conversation: Conversation, written: list[JsonObject], choice: tools.ToolChoice) -> None:
         """Put thinking back where it is needed, and leave it off where it would be refused (§2.5.4, §2.9)."""
         plan = self._plan
         if errors.STRIP_THINKING in self._call.repairs:
@@ -200,7 +200,7 @@ class AnthropicTranslation:
             for turn in conversation.turns:
                 turn.blocks = [block for block in turn.blocks if block.get("type") not in thinking.KINDS]
 
-    def _restore(self, conversation: messages.Conversation, written: list[JsonObject]) -> None:
+    def _restore(self, conversation: Conversation, written: list[JsonObject]) -> None:
         if not any(turn.remembered for turn in conversation.turns):
             return
         prefix = thinking.PrefixHash(conversation.system, written)
@@ -210,7 +210,7 @@ class AnthropicTranslation:
                 turn.blocks = [*known["blocks"], *turn.blocks]
             prefix.add(turn.role, turn.content)
 
-    def _prefix(self, conversation: messages.Conversation, written: list[JsonObject]) -> str:
+    def _prefix(self, conversation: Conversation, written: list[JsonObject]) -> str:
         """Digest what the answer's thinking will be bound to, for models that bind and conversations that use tools."""
         if not (written and self._profile.binds):
             return ""

@@ -33,14 +33,16 @@ class Remembered(TypedDict):
 
 def carried(message: JsonObject) -> list[Block]:
     """Find the blocks that a client brings back on an assistant message: the first carrier that has any."""
-    for found in (members(message, "thinking_blocks"), _of_parts(message), _of_details(message)):
-        if blocks := [block for block in map(_block, found) if block is not None]:
+    for find in (_of_blocks, _of_parts, _of_details):
+        if blocks := [block for block in map(_block, find(message)) if block is not None]:
             return blocks
     return []
 
 
 def verbatim(message: JsonObject) -> list[Block]:
     """Return the whole content as Claude wrote it, if the client brings it back and it fits the rest of the message."""
+    if "anthropic_content" not in message:
+        return []
     content = members(message, "anthropic_content")
     if not content or any(text(block, "type") not in _VERBATIM for block in content):
         return []
@@ -77,6 +79,10 @@ def text_of(content: JsonValue) -> str:
     if isinstance(content, str):
         return content
     return "".join(text(as_object(part), "text") for part in as_list(content))
+
+
+def _of_blocks(message: JsonObject) -> list[JsonObject]:
+    return members(message, "thinking_blocks")
 
 
 def _of_parts(message: JsonObject) -> list[JsonObject]:
