@@ -3,7 +3,7 @@
 Source: wire-anthropic §1.4.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from chromagent.codec import JsonObject, JsonValue
@@ -42,19 +42,19 @@ def asked(request: Mapping[str, JsonValue], header: Iterable[str]) -> list[str]:
     """Return what the client asks for, in the header or in the body (a list or a comma-separated string)."""
     names: list[str] = list(header)
     for field in ("anthropic_beta", "betas"):
-        value = request.get(field)
+        if (value := request.get(field)) is None:
+            continue
         names += value.split(",") if isinstance(value, str) else [str(one) for one in as_list(value)]
     return [name.strip() for name in names if name.strip()]
 
 
-def split(names: Iterable[str], allowed: Iterable[str]) -> tuple[set[str], list[str]]:
+def split(names: Iterable[str], allowed: Collection[str]) -> tuple[set[str], list[str]]:
     """Return those to send, under their newest names, and those that Vertex AI would refuse."""
-    known = _ALLOWED.union(allowed)
     sent: set[str] = set()
     refused: dict[str, None] = {}
     for name in names:
         newest = _RENAMED.get(name, name)
-        if newest in known:
+        if newest in _ALLOWED or newest in allowed:
             sent.add(newest)
         else:
             refused[name] = None

@@ -3,7 +3,7 @@
 Source: wire-anthropic §2.10.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, cast
 
 from chromagent.codec import JsonObject, JsonValue
@@ -43,11 +43,10 @@ def automatic(request: Mapping[str, JsonValue], body: JsonObject, policy: str) -
     asked = request.get("prompt_cache_key") is not None or retention is not None or mode == "implicit"
     if policy == "never":
         return None
-    marks = [holder for holder in _holders(body) if "cache_control" in holder]
-    if mode == "explicit" or len(marks) >= MOST_MARKS or _marked_messages(body):
-        return None
     agentic = bool(body.get("tools")) or any(message["role"] == "assistant" for message in body["messages"])
-    if not (asked or agentic or policy == "always"):
+    if not (asked or agentic or policy == "always") or mode == "explicit":
+        return None
+    if _marked_blocks(body) or len(_marked_prefix(body)) >= MOST_MARKS:
         return None
     long = retention == "24h" or options.get("ttl") in _LONG_TTLS
     return {"type": "ephemeral", "ttl": "1h"} if long else {"type": "ephemeral"}
@@ -55,7 +54,9 @@ def automatic(request: Mapping[str, JsonValue], body: JsonObject, policy: str) -
 
 def settle(body: JsonObject) -> None:
     """Keep as many marks as there may be, and put longer ones before shorter ones. The body is changed."""
-    marked = [holder for holder in _holders(body) if "cache_control" in holder]
+    marked = _marked_prefix(body) + _marked_blocks(body)
+    if not marked:
+        return
     allowed = MOST_MARKS - ("cache_control" in body)
     if len(marked) > allowed:
         kept = _choose(body, marked, allowed)
@@ -93,12 +94,9 @@ def _choose(body: JsonObject, marked: list[JsonObject], allowed: int) -> list[Js
     return [*first, *(others[-room:] if room else [])]
 
 
-def _holders(body: JsonObject) -> Iterator[JsonObject]:
-    yield from as_list(body.get("tools"))
-    yield from as_list(body.get("system"))
-    for message in body["messages"]:
-        yield from message["content"]
+def _marked_prefix(body: JsonObject) -> list[JsonObject]:
+    return [holder for name in ("tools", "system") for holder in as_list(body.get(name)) if "cache_control" in holder]
 
 
-def _marked_messages(body: JsonObject) -> bool:
-    return any("cache_control" in block for message in body["messages"] for block in message["content"])
+def _marked_blocks(body: JsonObject) -> list[JsonObject]:
+    return [block for message in body["messages"] for block in message["content"] if "cache_control" in block]

@@ -4,8 +4,9 @@ Source: wire-anthropic §2.8.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, cast
+
+import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
@@ -20,8 +21,7 @@ _ORDER: Final = ("low", "medium", "high", "xhigh", "max")
 _STRONGEST: Final = ("xhigh", "max")
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What the client asked for; None where it said nothing."""
 
     effort: str | None = None
@@ -34,13 +34,16 @@ class Wish:
     field: str = "reasoning_effort"
 
 
-@dataclass(slots=True)
-class Plan:
+_DIALECTS: Final = frozenset({"reasoning_effort", "reasoning", "include_reasoning", "thinking", "output_config"})
+_NOTHING: Final = Wish()
+
+
+class Plan(msgspec.Struct):
     """What is sent."""
 
     thinking: JsonObject | None = None
     effort: str | None = None
-    downgraded: list[str] = field(default_factory=list[str])
+    downgraded: list[str] = msgspec.field(default_factory=list[str])
     on: bool = False
     """The model will think."""
 
@@ -52,6 +55,8 @@ class Plan:
 
 def read_wish(request: Mapping[str, JsonValue]) -> Wish:
     """Read all dialects; `reasoning_effort` wins. Raises `InvalidRequest`."""
+    if _DIALECTS.isdisjoint(request):
+        return _NOTHING
     place = Place(("reasoning",), dotted=True)
     reasoning = reading.optional(cast("JsonObject", request), "reasoning", reading.mapping, Place()) or {}
     effort, budget, name = request.get("reasoning_effort"), None, "reasoning_effort"

@@ -4,19 +4,18 @@ Order of work and of keys: wire-anthropic §2.1. Nothing is ever sent as null. W
 end of the last user turn; the thinking of such a request cannot be used again, so it is not handed out.
 """
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from chromagent import codec
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import GatewayError, InvalidRequest, RequestTooLarge, UpstreamInvalidResponse
 from chromagent.schema import reading
 from chromagent.schema.chat import ChatCompletionRequest
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.anthropic import betas, caching, constants, errors, json_schema, messages, reasoning, thinking, tools
 from chromagent.translators.anthropic.errors import ErrorReader, find_repair
+from chromagent.translators.anthropic.generation import Generation
 from chromagent.translators.anthropic.media import MediaReader
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.options import AnthropicOptions
@@ -33,6 +32,8 @@ from chromagent.translators.parameters import require_faithful
 from chromagent.translators.protocol import Answer, Call
 
 LARGEST_BODY: Final = 30_000_000
+_WITHOUT_SAMPLING: Final = "2026-10-21"
+"""The version that refuses sampling parameters on every model."""
 _EXTENSIONS: Final = frozenset(
     {
         "thinking",
@@ -46,8 +47,6 @@ _EXTENSIONS: Final = frozenset(
         "stop_sequences",
     }
 )
-_SAFE_USER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-_PHONE: Final = re.compile(r"\d{7,}")
 
 
 class AnthropicTranslation:
@@ -110,16 +109,15 @@ class AnthropicTranslation:
 
     def _assemble(self) -> JsonObject:
         call, options, request, profile = self._call, self._options, self._request, self._profile
+        generation = Generation(request, profile, self.ignored, self.downgraded)
         self._toolset = toolset = tools.read_tools(request, profile, native_types=options.native_tools)
         self.downgraded += toolset.downgraded
         choice = tools.read_choice(request, toolset)
-        native = frozenset(tool.name for tool in toolset.tools if tool.native)
-        self._names = NameMap(toolset.names(), reserved=native)
+        self._names = NameMap(toolset.names(), reserved=toolset.native())
         conversation = self._read_conversation()
-        used = [block.get("name", "") for turn in conversation.turns for block in turn.blocks if block.get("type") == "tool_use"]
-        written = tools.write_tools(toolset, choice, self._names, [self._names.back(name) for name in used])
+        written = tools.write_tools(toolset, choice, self._names) or self._gone_tools(conversation.turns)
 
-        limit = self._limit()
+        limit = generation.limit()
         wish = reasoning.read_wish(request)
         self._plan = plan = reasoning.plan(wish, profile, limit=limit, display=options.reasoning_display)
         self.downgraded += plan.downgraded
@@ -134,20 +132,12 @@ class AnthropicTranslation:
             output["effort"] = plan.effort
 
         body: JsonObject = {"anthropic_version": options.version}
-        parts = (
-            ("system", conversation.system),
-            ("tools", written),
-            ("tool_choice", self._emulated or chosen),
-            ("messages", [{"role": turn.role, "content": turn.content} for turn in conversation.turns]),
-            ("max_tokens", limit),
-            ("thinking", plan.thinking),
-            ("output_config", output),
-            ("stop_sequences", self._stops()),
-            *self._sampling().items(),
-            ("metadata", self._user()),
-            ("context_management", request.get("context_management")),
-        )
-        body |= {name: value for name, value in parts if value not in (None, [], {})}
+        _add(body, system=conversation.system, tools=written, tool_choice=self._emulated or chosen)
+        body["messages"] = [{"role": turn.role, "content": turn.content} for turn in conversation.turns]
+        body["max_tokens"] = limit
+        _add(body, thinking=plan.thinking, output_config=output, stop_sequences=generation.stops())
+        body |= generation.sampling(thinks=plan.on, refused=options.version == _WITHOUT_SAMPLING)
+        _add(body, metadata=generation.user(), context_management=request.get("context_management"))
         self._mark(body)
         self._name_betas(body)
         if len(codec.encode(body)) > LARGEST_BODY:
@@ -155,6 +145,11 @@ class AnthropicTranslation:
         self._errors = ErrorReader(call.project, self._client_names)
         self._reading = self._make_reading(wish, prefix)
         return body
+
+    def _gone_tools(self, turns: list[Turn]) -> list[JsonObject]:
+        """Write tools that were used earlier and that the request no longer brings."""
+        used = [block.get("name", "") for turn in turns for block in turn.blocks if block.get("type") == "tool_use"]
+        return tools.write_gone({self._names.back(name) for name in used}, self._names)
 
     def _read_conversation(self) -> Conversation:
         reader = messages.ConversationReader(
@@ -166,22 +161,6 @@ class AnthropicTranslation:
             repair=self._options.repair_missing_tool_results,
         )
         return reader.read()
-
-    def _limit(self) -> int:
-        request, profile = self._request, self._profile
-        name = "max_completion_tokens" if "max_completion_tokens" in request else "max_tokens"
-        if (
-            "max_completion_tokens" in request
-            and "max_tokens" in request
-            and request["max_tokens"] != request["max_completion_tokens"]
-        ):
-            self.ignored.append("max_tokens")
-        wanted = request.get(name)
-        if wanted is None:
-            return profile.default_output
-        if wanted > profile.largest_output:
-            self.downgraded.append(name)
-        return min(wanted, profile.largest_output)
 
     def _settle_thinking(self, conversation: Conversation, written: list[JsonObject], choice: tools.ToolChoice) -> None:
         """Put thinking back where it is needed, and leave it off where it would be refused (§2.5.4, §2.9)."""
@@ -223,11 +202,13 @@ class AnthropicTranslation:
         """Return `output_config` for the format that was asked for, or ask for it in another way (§2.7)."""
         self._asks_json = False
         given = self._request.get("response_format")
-        place = Place(("response_format",), dotted=True)
-        kind = "text" if given is None else reading.required(given, "type", reading.text, place)
-        if given is None or kind == "text":
-            asked = reasoning.asked_format(self._request) if given is None else None
+        if given is None:
+            asked = reasoning.asked_format(self._request)
             return {"format": asked} if asked is not None else {}
+        place = Place(("response_format",), dotted=True)
+        kind = reading.required(given, "type", reading.text, place)
+        if kind == "text":
+            return {}
         if kind == "json_object":
             self._ask(turns, constants.JSON_ONLY)
             return {}
@@ -304,55 +285,6 @@ class AnthropicTranslation:
         self._for_once = True
         turns.append(Turn("user", last.index, [{"type": "text", "text": constants.CONTINUE}]))
 
-    def _stops(self) -> list[str]:
-        stop = self._request.get("stop")
-        given = [stop] if isinstance(stop, str) else list(stop or [])
-        extra = reading.optional(cast("JsonObject", self._request), "stop_sequences", reading.text_or_texts, Place()) or []
-        kept = list(dict.fromkeys(text for text in [*given, *extra] if text.strip()))
-        if any(not text.strip() for text in given):
-            self.ignored.append("stop")
-        return kept
-
-    def _sampling(self) -> JsonObject:
-        request, profile, plan = self._request, self._profile, self._plan
-        temperature, top_p, top_k = request.get("temperature"), request.get("top_p"), request.get("top_k")
-        if profile.sampling == "none" or self._options.version == "2026-10-21":
-            if profile.sampling != "none":
-                self._ignore("temperature", "top_p", "top_k")
-            return {}
-        if plan.on:
-            usable = top_p is not None and 0.95 <= top_p < 1
-            self._ignore("temperature", "top_k", *(() if usable else ("top_p",)))
-            return {"top_p": top_p} if usable else {}
-        sent: JsonObject = {}
-        if temperature is not None and temperature != 1:
-            sent["temperature"] = min(temperature, 1)
-            if temperature > 1:
-                self.downgraded.append("temperature")
-            self._ignore("top_p")
-        elif top_p is not None and top_p != 1:
-            sent["top_p"] = top_p
-        if top_k is not None:
-            sent["top_k"] = reading.integer(top_k, Place(("top_k",)))
-        return sent
-
-    def _ignore(self, *names: str) -> None:
-        """Name fields that cannot be sent, unless their value asks for nothing."""
-        for name in names:
-            value = self._request.get(name)
-            if value is not None and value != 1 and name not in self.ignored:
-                self.ignored.append(name)
-
-    def _user(self) -> JsonObject | None:
-        """Return Anthropic's opaque user id: no e-mail address, phone number or name leaves the gateway."""
-        given = self._request.get("safety_identifier") or self._request.get("user")
-        if not given:
-            return None
-        plain = given.replace(".", "").replace(":", "").replace("-", "")
-        if not _SAFE_USER.fullmatch(given) or _PHONE.fullmatch(plain):
-            given = hashlib.sha256(given.encode()).hexdigest()
-        return {"user_id": given}
-
     def _mark(self, body: JsonObject) -> None:
         mark = caching.automatic(self._request, body, self._options.cache_policy)
         if mark is not None and errors.CACHE_MARK in self._call.repairs:
@@ -383,9 +315,9 @@ class AnthropicTranslation:
         toolset, needed = self._toolset, set[str]()
         if self._profile.interleaved_beta and self._plan.manual and "tools" in body:
             needed.add(betas.INTERLEAVED)
-        if toolset.has("web_search_"):
+        if toolset.tools and toolset.has("web_search_"):
             needed.add(betas.WEB_SEARCH)
-        if toolset.has("tool_search_tool_") or any(tool.body.get("defer_loading") is True for tool in toolset.tools):
+        if toolset.tools and (toolset.has("tool_search_tool_") or toolset.defers()):
             needed.add(betas.TOOL_SEARCH)
         if "context_management" in body:
             needed.add(betas.of_context(body["context_management"]))
@@ -425,6 +357,13 @@ def _unpacked(request: ChatCompletionRequest) -> tuple[ChatCompletionRequest, li
     known = {name: value for name, value in extra.items() if name in _EXTENSIONS and name not in request and value is not None}
     unknown = [f"extra_body.{name}" for name in extra if name not in _EXTENSIONS]
     return cast("ChatCompletionRequest", {**request, **known}) if known else request, unknown
+
+
+def _add(body: JsonObject, **members: JsonValue) -> None:
+    """Add members that hold something."""
+    for name, value in members.items():
+        if value:
+            body[name] = value
 
 
 def _runs_without_thinking(turns: Sequence[Turn]) -> bool:

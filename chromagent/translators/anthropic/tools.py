@@ -4,9 +4,10 @@ Source: wire-anthropic §2.5. The order of tools is the client's: caches and sig
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
+
+import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
@@ -31,8 +32,7 @@ _SEARCHES: Final = {"low": 1, "medium": 5, "high": 10}
 _MOST_STRICT: Final = 20
 
 
-@dataclass(slots=True)
-class Tool:
+class Tool(msgspec.Struct):
     """One tool: what the client calls it, and what is sent."""
 
     name: str
@@ -42,13 +42,14 @@ class Tool:
     native: bool = False
 
 
-@dataclass(slots=True)
-class ToolSet:
+class ToolSet(msgspec.Struct):
     """All tools of a request."""
 
-    tools: list[Tool] = field(default_factory=list[Tool])
+    tools: list[Tool] = msgspec.field(default_factory=list[Tool])
     legacy: bool = False
-    downgraded: list[str] = field(default_factory=list[str])
+    downgraded: list[str] = msgspec.field(default_factory=list[str])
+    declared: dict[str, None] = msgspec.field(default_factory=dict[str, None])
+    """Names of the client's tools in order."""
 
     @property
     def custom(self) -> frozenset[str]:
@@ -57,7 +58,15 @@ class ToolSet:
 
     def names(self) -> list[str]:
         """Names of the client's tools in order."""
-        return [tool.name for tool in self.tools if not tool.native]
+        return list(self.declared)
+
+    def native(self) -> frozenset[str]:
+        """Names of Anthropic's own tools."""
+        return frozenset([tool.name for tool in self.tools if tool.native])
+
+    def defers(self) -> bool:
+        """Say whether a tool is loaded when it is searched for only."""
+        return any(tool.body.get("defer_loading") is True for tool in self.tools)
 
     def has(self, prefix: str) -> bool:
         """Say whether a tool of Anthropic's own kind is among them."""
@@ -151,8 +160,9 @@ def _read_name(tools: ToolSet, container: JsonObject, place: Place, whole: Place
     name = reading.required(container, "name", reading.text, place)
     if not name:
         raise wrong_value(place.at("name"), "A function needs a name.")
-    if name in tools.names():
+    if name in tools.declared:
         raise wrong_value(whole, f"There are two tools named '{name[:64]}'.")
+    tools.declared[name] = None
     return name
 
 
@@ -229,8 +239,8 @@ def _read_named(container: JsonObject, kind: str, place: Place) -> str:
     return reading.required(member(container, kind) or container, "name", reading.text, place)
 
 
-def write_tools(tools: ToolSet, choice: ToolChoice, names: NameMap, used: Sequence[str]) -> list[JsonObject]:
-    """Return Anthropic's `tools`. History that used tools needs some, even where the request brings none."""
+def write_tools(tools: ToolSet, choice: ToolChoice, names: NameMap) -> list[JsonObject]:
+    """Return Anthropic's `tools`."""
     written: list[JsonObject] = []
     for tool in tools.tools:
         if tool.native:
@@ -238,10 +248,13 @@ def write_tools(tools: ToolSet, choice: ToolChoice, names: NameMap, used: Sequen
             written.append({**kind, "name": tool.name, **{key: value for key, value in tool.body.items() if key != "type"}})
         elif choice.only is None or tool.name in choice.only:
             written.append({"name": names.there(tool.name), **tool.body})
-    if written or not used:
-        return written
+    return written
+
+
+def write_gone(used: Iterable[str], names: NameMap) -> list[JsonObject]:
+    """Return tools for history that used some: it needs them, even where the request brings none."""
     schema: JsonObject = {"type": "object", "properties": {}}
-    return [{"name": names.there(name), "description": constants.GONE_TOOL, "input_schema": schema} for name in sorted(set(used))]
+    return [{"name": names.there(name), "description": constants.GONE_TOOL, "input_schema": schema} for name in sorted(used)]
 
 
 def write_choice(choice: ToolChoice, names: NameMap, *, parallel: bool) -> JsonObject | None:
