@@ -11,9 +11,9 @@ class OpenBlock(msgspec.Struct):
 
     kind: str
     start: JsonObject
-    texts: list[str] = msgspec.field(default_factory=list[str])
+    texts: list[str] = []
     signature: str = ""
-    citations: list[JsonObject] = msgspec.field(default_factory=list[JsonObject])
+    citations: list[JsonObject] = []
     call: int = -1
     """Its place among the client's calls."""
     begins: int = 0

@@ -16,6 +16,8 @@ _LONG_TTLS: Final = ("30m", "1h", "12h", "24h")
 
 def read_mark(container: JsonObject) -> JsonObject | None:
     """Read `cache_control`, else `prompt_cache_breakpoint`, of a part, a message, a tool or a call."""
+    if "cache_control" not in container and "prompt_cache_breakpoint" not in container:
+        return None
     given = container.get("cache_control")
     if isinstance(given, dict):
         return _clean(cast("JsonObject", given))

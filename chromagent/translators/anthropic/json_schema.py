@@ -4,6 +4,7 @@ Source: wire-anthropic §2.5.1 and §2.7.2. A schema that cannot be expressed na
 """
 
 import re
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Final, NamedTuple, cast
 
@@ -41,9 +42,13 @@ _KEPT: Final = frozenset(
     | {"format", "pattern"}
 )
 """All that structured outputs take as it is; what is neither here nor above describes no instance and is left out."""
+_COMBINING: Final = frozenset({"definitions", "$ref", "allOf", "anyOf", "oneOf"})
 _LOOKAROUND: Final = re.compile(r"\(\?[=!<]|\\[1-9]")
 _MOST_OPTIONAL: Final = 24
 _MOST_UNIONS: Final = 16
+_LARGEST_KEPT: Final = 16_384
+"""Bytes of a tool's schema whose strictness is remembered."""
+_MOST_KEPT: Final = 256
 NOT_ALL_COMBINE: Final = "Not all properties can be combined."
 
 
@@ -61,11 +66,28 @@ def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
         return InputSchema({"type": "object", "properties": {}}, loose=False)
     if not isinstance(parameters, dict):
         raise _no_object(place)
-    root = _renamed(cast("JsonObject", parameters))
+    given = cast("JsonObject", parameters)
+    root, loose = (_unaddressed(given), False) if _COMBINING.isdisjoint(given) else _combined(given, place)
+    kind = root.get("type", "object")
+    if kind != "object" and "object" not in as_list(kind):
+        raise _no_object(place)
+    rest = {key: value for key, value in root.items() if key != "type"}
+    rest.setdefault("properties", {})
+    return InputSchema({"type": "object", **rest}, loose)
+
+
+def _unaddressed(schema: JsonObject) -> JsonObject:
+    """Leave out what says where a schema is from."""
+    return {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
+
+
+def _combined(schema: JsonObject, place: Place) -> tuple[JsonObject, bool]:
+    """Put a root of several schemas together; the second says that some were alternatives."""
+    root = _renamed(schema)
     if isinstance(pointer := root.get("$ref"), str):
         target = as_object(_find(root, pointer))
         root = {**{key: root[key] for key in ("$defs",) if key in root}, **target}
-    root = {key: value for key, value in root.items() if key not in ("$schema", "$id")}
+    root = _unaddressed(root)
     for _ in range(DEEPEST):  # what must hold together may hold parts that must hold together
         branches = as_list(root.pop("allOf", None))
         if not branches:
@@ -77,14 +99,7 @@ def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
     root.pop("allOf", None)
     alternatives = [as_object(branch) for key in ("anyOf", "oneOf") for branch in as_list(root.pop(key, None))]
     alternatives = [branch for branch in alternatives if branch.get("type", "object") == "object"]
-    if alternatives:
-        root = _unite_alternatives(root, alternatives)
-    kind = root.get("type", "object")
-    if kind != "object" and "object" not in as_list(kind):
-        raise _no_object(place)
-    rest = {key: value for key, value in root.items() if key != "type"}
-    rest.setdefault("properties", {})
-    return InputSchema({"type": "object", **rest}, loose=bool(alternatives))
+    return (_unite_alternatives(root, alternatives), True) if alternatives else (root, False)
 
 
 def _no_object(place: Place) -> InvalidRequest:
@@ -159,6 +174,17 @@ def structured(schema: JsonObject) -> JsonObject:
 
 def is_strict(schema: JsonObject) -> bool:
     """Say whether a schema, unchanged, is within what structured outputs take."""
+    encoded = codec.encode(schema)
+    return _is_strict_kept(encoded) if len(encoded) <= _LARGEST_KEPT else _is_strict(schema)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _is_strict_kept(encoded: bytes) -> bool:
+    """Clients send the same tools with every turn of a conversation."""
+    return _is_strict(codec.decode(encoded))
+
+
+def _is_strict(schema: JsonObject) -> bool:
     try:
         return structured(schema) == schema
     except NotExpressibleError:

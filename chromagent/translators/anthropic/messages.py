@@ -7,6 +7,8 @@ call.
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
+import msgspec
+
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
@@ -24,6 +26,16 @@ from chromagent.translators.protocol import Call
 
 _PartReader: TypeAlias = Callable[[list[Block], JsonObject, Place, int], None]
 """Adds what a part becomes. Takes the place of all parts, and the part's position there."""
+
+
+class _Calls(msgspec.Struct):
+    """The calls of one message."""
+
+    blocks: list[Block] = []
+    ids: dict[str, str] = {}
+    """The client's id, and the one that is sent."""
+    legacy: dict[str, list[str]] = {}
+    """Ids of deprecated calls by name."""
 
 
 class ConversationReader:
@@ -150,19 +162,19 @@ class ConversationReader:
 
     def _read_assistant(self, item: Item) -> None:
         spoken = self._spoken(item)
-        calls, turn_calls, legacy = self._calls(item)
-        blocks = self._with_verbatim(item.message, calls) or [*self._thinking(item.message), *spoken, *calls]
+        calls = self._calls(item)
+        blocks = self._with_verbatim(item.message, calls.blocks) or [*self._thinking(item.message), *spoken, *calls.blocks]
         if not blocks:
             return
         if not self._turns or self._turns[-1].role != "assistant":
             self._check_answers()
         turn = self._turn("assistant", item.index)
-        remembered = self._remembered(item.message) if not turn.blocks and not _thinks(blocks) else None
+        if self._call.memory and not turn.blocks and not _thinks(blocks):
+            turn.remembered = self._remembered(item.message)
         turn.blocks += _marked_last(blocks, item.message)
-        turn.calls |= turn_calls
-        for name, identifiers in legacy.items():
+        turn.calls |= calls.ids
+        for name, identifiers in calls.legacy.items():
             turn.legacy.setdefault(name, []).extend(identifiers)
-        turn.remembered = remembered or turn.remembered
         self._asking, self._asking_at = turn, len(self._turns) - 1
 
     def _spoken(self, item: Item) -> list[Block]:
@@ -176,15 +188,12 @@ class ConversationReader:
         if blocks := thinking.carried(message):
             return blocks
         for call in members(message, "tool_calls"):
-            identifier = call.get("id")
-            sealed = sealing.unseal(identifier, "claude").payload if isinstance(identifier, str) else None
+            sealed = sealing.unseal(text(call, "id"), "claude").payload
             if sealed is not None and (blocks := thinking.unpack(sealed)):
                 return blocks
         return []
 
     def _remembered(self, message: JsonObject) -> Remembered | None:
-        if not self._call.memory:
-            return None
         identifier = next((text(call, "id") for call in members(message, "tool_calls")), "")
         return thinking.recall(self._call.memory.get(sealing.unseal(identifier, "claude").plain), self._family)
 
@@ -197,30 +206,34 @@ class ConversationReader:
             if block.get("type") != "text" or text(cast("JsonObject", block), "text").strip()
         ]
 
-    def _calls(self, item: Item) -> tuple[list[Block], dict[str, str], dict[str, list[str]]]:
-        blocks: list[Block] = []
-        ids: dict[str, str] = {}
-        legacy: dict[str, list[str]] = {}
-        if "tool_calls" not in item.message and "function_call" not in item.message:
-            return blocks, ids, legacy
-        for position, given in enumerate(reading.optional(item.message, "tool_calls", reading.array, item.place) or []):
-            here = item.place.at("tool_calls", position)
-            call = reading.mapping(given, here)
-            plain = sealing.unseal(reading.required(call, "id", reading.text, here), "claude").plain
-            if not plain:
-                raise wrong_value(here.at("id"), "A tool call needs an id.")
-            if plain in ids:
-                raise wrong_value(here.at("id"), f"Two calls of one message have the id '{plain[:64]}'.")
-            ids[plain] = self._ids.claim(plain)
-            name, arguments = _read_call(call, here)
-            _add_marked(blocks, self._tool_use(ids[plain], name, arguments), call)
-        if (call := reading.optional(item.message, "function_call", reading.mapping, item.place)) is not None:
-            name = reading.required(call, "name", reading.text, item.place.at("function_call"))
-            plain = f"call_fc_{item.index}"
-            ids[plain] = self._ids.claim(plain)
-            legacy.setdefault(name, []).append(plain)
-            blocks.append(self._tool_use(ids[plain], name, read_arguments(call.get("arguments"))))
-        return blocks, ids, legacy
+    def _calls(self, item: Item) -> _Calls:
+        calls = _Calls()
+        if "tool_calls" in item.message:
+            for position, given in enumerate(reading.optional(item.message, "tool_calls", reading.array, item.place) or []):
+                self._add_call(calls, item, given, position)
+        if "function_call" in item.message:
+            self._add_legacy_call(calls, item)
+        return calls
+
+    def _add_call(self, calls: _Calls, item: Item, given: JsonValue, position: int) -> None:
+        call = reading.mapping(given, item.place.at("tool_calls", position))
+        plain = sealing.unseal(item.text_of(call, "id", "tool_calls", position), "claude").plain
+        if not plain or plain in calls.ids:
+            fault = f"Two calls of one message have the id '{plain[:64]}'." if plain else "A tool call needs an id."
+            raise wrong_value(item.place.at("tool_calls", position, "id"), fault)
+        calls.ids[plain] = identifier = self._ids.claim(plain)
+        name, arguments = _read_call(item, call, position)
+        _add_marked(calls.blocks, self._tool_use(identifier, name, arguments), call)
+
+    def _add_legacy_call(self, calls: _Calls, item: Item) -> None:
+        call = reading.optional(item.message, "function_call", reading.mapping, item.place)
+        if call is None:
+            return
+        name = item.text_of(call, "name", "function_call")
+        plain = f"call_fc_{item.index}"
+        calls.ids[plain] = identifier = self._ids.claim(plain)
+        calls.legacy.setdefault(name, []).append(plain)
+        calls.blocks.append(self._tool_use(identifier, name, read_arguments(call.get("arguments"))))
 
     def _tool_use(self, identifier: str, name: str, arguments: JsonObject) -> Block:
         return {"type": "tool_use", "id": identifier, "name": self._names.there(name), "input": arguments}
@@ -306,13 +319,15 @@ def _thinks(blocks: Iterable[Block]) -> bool:
     return any(block.get("type") in thinking.KINDS for block in blocks)
 
 
-def _read_call(call: JsonObject, place: Place) -> tuple[str, JsonObject]:
+def _read_call(item: Item, call: JsonObject, position: int) -> tuple[str, JsonObject]:
     if call.get("type") == "custom" or "custom" in call:
-        custom = reading.required(call, "custom", reading.mapping, place)
-        given = reading.optional(custom, "input", reading.text, place.at("custom")) or ""
-        return reading.required(custom, "name", reading.text, place.at("custom")), {"input": given}
-    function = reading.required(call, "function", reading.mapping, place)
-    return reading.required(function, "name", reading.text, place.at("function")), read_arguments(function.get("arguments"))
+        custom = item.object_of(call, "custom", "tool_calls", position)
+        here = item.place.at("tool_calls", position, "custom")
+        given = reading.optional(custom, "input", reading.text, here) or ""
+        return reading.required(custom, "name", reading.text, here), {"input": given}
+    function = item.object_of(call, "function", "tool_calls", position)
+    name = item.text_of(function, "name", "tool_calls", position, "function")
+    return name, read_arguments(function.get("arguments"))
 
 
 def read_arguments(value: JsonValue) -> JsonObject:

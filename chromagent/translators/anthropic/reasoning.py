@@ -43,7 +43,7 @@ class Plan(msgspec.Struct):
 
     thinking: JsonObject | None = None
     effort: str | None = None
-    downgraded: list[str] = msgspec.field(default_factory=list[str])
+    downgraded: list[str] = []
     on: bool = False
     """The model will think."""
 

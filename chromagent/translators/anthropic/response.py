@@ -50,7 +50,7 @@ class Reading(msgspec.Struct, frozen=True):
     annotation_end: int = -1
     """Added to the index after the last character of an annotation."""
     prefix: str = ""
-    memory: MutableMapping[str, object] = msgspec.field(default_factory=dict[str, object])
+    memory: MutableMapping[str, object] = {}
 
 
 class AnswerReader:

@@ -20,6 +20,8 @@ _LARGEST_SEALED: Final = 1 << 20
 _VERBATIM: Final = frozenset(
     {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result", "tool_search_tool_result"}
 )
+_DETAILS: Final = "reasoning_details"
+_CARRIERS: Final = ("thinking_blocks", "content", _DETAILS)
 KINDS: Final = ("thinking", "redacted_thinking")
 
 
@@ -33,8 +35,12 @@ class Remembered(TypedDict):
 
 def carried(message: JsonObject) -> list[Block]:
     """Find the blocks that a client brings back on an assistant message: the first carrier that has any."""
-    for find in (_of_blocks, _of_parts, _of_details):
-        if blocks := [block for block in map(_block, find(message)) if block is not None]:
+    for name in _CARRIERS:
+        held = message.get(name)
+        if not isinstance(held, list):
+            continue
+        found = members(message, name)
+        if blocks := [block for block in map(_block, _of_details(found) if name == _DETAILS else found) if block is not None]:
             return blocks
     return []
 
@@ -81,17 +87,8 @@ def text_of(content: JsonValue) -> str:
     return "".join(text(as_object(part), "text") for part in as_list(content))
 
 
-def _of_blocks(message: JsonObject) -> list[JsonObject]:
-    return members(message, "thinking_blocks")
-
-
-def _of_parts(message: JsonObject) -> list[JsonObject]:
-    return [part for part in members(message, "content") if part.get("type") in KINDS]
-
-
-def _of_details(message: JsonObject) -> list[JsonObject]:
-    """Read OpenRouter's `reasoning_details`."""
-    details = members(message, "reasoning_details")
+def _of_details(details: list[JsonObject]) -> list[JsonObject]:
+    """Read OpenRouter's form."""
     details.sort(key=lambda detail: count(detail, "index"))
     found: list[JsonObject] = []
     for detail in details:

@@ -5,23 +5,27 @@ Source: wire-anthropic §2.5. The order of tools is the client's: caches and sig
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
-from chromagent.schema.reading import Place, wrong_value
+from chromagent.schema.reading import Place, Step, wrong_value
 from chromagent.translators.anthropic import caching, constants, json_schema
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.profiles import Profile
 from chromagent.translators.lenient import as_list, as_object, member
 
+Steps: TypeAlias = tuple[Step, ...]
+"""The way to a place in the request, which is needed for complaints only."""
+
 WEB_SEARCH: Final = "web_search"
 _NATIVE: Final = re.compile(r"(web_search|bash|text_editor|computer|memory|tool_search_tool_regex|tool_search_tool_bm25)_\d{8}")
 _ELSEWHERE: Final = re.compile(r"(web_fetch_|code_execution_|advisor_).*|mcp_toolset")
-_PASSED: Final = ("eager_input_streaming", "input_examples", "defer_loading", "allowed_callers")
+_IN_ORDER: Final = ("eager_input_streaming", "input_examples", "defer_loading", "allowed_callers")
+_PASSED: Final = frozenset({*_IN_ORDER, "cache_control", "prompt_cache_breakpoint"})
 _CUSTOM_SCHEMA: Final[JsonObject] = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -45,10 +49,10 @@ class Tool(msgspec.Struct):
 class ToolSet(msgspec.Struct):
     """All tools of a request."""
 
-    tools: list[Tool] = msgspec.field(default_factory=list[Tool])
+    tools: list[Tool] = []
     legacy: bool = False
-    downgraded: list[str] = msgspec.field(default_factory=list[str])
-    declared: dict[str, None] = msgspec.field(default_factory=dict[str, None])
+    downgraded: list[str] = []
+    declared: dict[str, None] = {}
     """Names of the client's tools in order."""
 
     @property
@@ -93,52 +97,60 @@ def read_tools(request: Mapping[str, JsonValue], profile: Profile, *, native_typ
     """Read `tools`, `functions` and `web_search_options`. Raises `InvalidRequest`."""
     tools = ToolSet()
     for index, given in enumerate(request.get("tools") or []):
-        tools.tools.append(_read_tool(tools, given, Place(("tools", index), dotted=True), native_types))
+        tools.tools.append(_read_tool(tools, given, ("tools", index), native_types))
     if functions := request.get("functions"):
         if request.get("tools"):
             raise InvalidRequest("'functions' and 'tools' exclude each other.", param="functions")
         tools.legacy = True
         for index, given in enumerate(functions):
-            place = Place(("functions", index), dotted=True)
-            tools.tools.append(_read_function(tools, given, given, place, place))
+            tools.tools.append(_read_function(tools, given, given, ("functions", index), ("functions", index)))
     _settle_strict(tools, profile)
     if (options := request.get("web_search_options")) is not None:
         tools.tools.append(_web_search(as_object(options)))
     return tools
 
 
-def _read_tool(tools: ToolSet, given: JsonObject, place: Place, native_types: Sequence[str]) -> Tool:
+def _place(steps: Steps) -> Place:
+    return Place(steps, dotted=True)
+
+
+def _read_tool(tools: ToolSet, given: JsonObject, steps: Steps, native_types: Sequence[str]) -> Tool:
     kind = given.get("type", "function" if "function" in given else None)
     if kind == "function":
-        return _read_function(
-            tools, reading.required(given, "function", reading.mapping, place), given, place.at("function"), place
-        )
+        function = given.get("function")
+        if not isinstance(function, dict):
+            function = reading.required(given, "function", reading.mapping, _place(steps))
+        return _read_function(tools, cast("JsonObject", function), given, (*steps, "function"), steps)
     if kind == "custom":
-        return _read_custom(tools, given, place)
+        return _read_custom(tools, given, _place(steps))
     name = str(kind)
     if _ELSEWHERE.fullmatch(name):
-        raise wrong_value(place.at("type"), f"'{name[:50]}' does not exist on Vertex AI.", "unsupported_value")
+        raise wrong_value(_place(steps).at("type"), f"'{name[:50]}' does not exist on Vertex AI.", "unsupported_value")
     if not _NATIVE.fullmatch(name) and name not in native_types:
-        raise wrong_value(place.at("type"), f"'{name[:50]}' is not a type of tool that this model has.")
+        raise wrong_value(_place(steps).at("type"), f"'{name[:50]}' is not a type of tool that this model has.")
     body = {key: value for key, value in given.items() if key != "name"}
     return Tool(str(given.get("name", "")), body, native=True)
 
 
-def _read_function(tools: ToolSet, function: JsonObject, given: JsonObject, place: Place, whole: Place) -> Tool:
-    name = _read_name(tools, function, place, whole)
-    description = reading.optional(function, "description", reading.text, place) or ""
-    schema = json_schema.input_schema(function.get("parameters"), place.at("parameters"))
+def _read_function(tools: ToolSet, function: JsonObject, given: JsonObject, steps: Steps, whole: Steps) -> Tool:
+    name = _read_name(tools, function, steps, whole)
+    description = function.get("description", "")
+    if not isinstance(description, str):
+        description = reading.optional(function, "description", reading.text, _place(steps)) or ""
+    schema = json_schema.input_schema(function.get("parameters"), _place((*steps, "parameters")))
     if schema.loose:
         description = f"{description} {json_schema.NOT_ALL_COMBINE}".strip()
     body: JsonObject = {"description": description} if description else {}
     body["input_schema"] = schema.schema
-    if reading.optional(function, "strict", reading.boolean, place):
+    if "strict" in function and reading.optional(function, "strict", reading.boolean, _place(steps)):
         body["strict"] = True
     return Tool(name, body | _passed(function, given))
 
 
 def _passed(function: JsonObject, given: JsonObject) -> JsonObject:
-    passed: JsonObject = {key: holder[key] for key in _PASSED for holder in (function, given) if key in holder}
+    if _PASSED.isdisjoint(function) and _PASSED.isdisjoint(given):
+        return {}
+    passed: JsonObject = {key: holder[key] for key in _IN_ORDER for holder in (function, given) if key in holder}
     if (mark := caching.read_mark(given) or caching.read_mark(function)) is not None:
         passed["cache_control"] = mark
     return passed
@@ -147,7 +159,7 @@ def _passed(function: JsonObject, given: JsonObject) -> JsonObject:
 def _read_custom(tools: ToolSet, given: JsonObject, place: Place) -> Tool:
     custom = reading.required(given, "custom", reading.mapping, place)
     here = place.at("custom")
-    name = _read_name(tools, custom, here, place)
+    name = _read_name(tools, custom, here.steps, place.steps)
     form = reading.optional(custom, "format", reading.mapping, here) or {}
     if form.get("type", "text") != "text":
         raise wrong_value(here.at("format"), "A grammar cannot be enforced on this model.", "unsupported_value")
@@ -156,12 +168,14 @@ def _read_custom(tools: ToolSet, given: JsonObject, place: Place) -> Tool:
     return Tool(name, {**body, "input_schema": _CUSTOM_SCHEMA, **_passed(custom, given)}, custom=True)
 
 
-def _read_name(tools: ToolSet, container: JsonObject, place: Place, whole: Place) -> str:
-    name = reading.required(container, "name", reading.text, place)
+def _read_name(tools: ToolSet, container: JsonObject, steps: Steps, whole: Steps) -> str:
+    name = container.get("name")
+    if not isinstance(name, str):
+        name = reading.required(container, "name", reading.text, _place(steps))
     if not name:
-        raise wrong_value(place.at("name"), "A function needs a name.")
+        raise wrong_value(_place((*steps, "name")), "A function needs a name.")
     if name in tools.declared:
-        raise wrong_value(whole, f"There are two tools named '{name[:64]}'.")
+        raise wrong_value(_place(whole), f"There are two tools named '{name[:64]}'.")
     tools.declared[name] = None
     return name
 

@@ -4,13 +4,13 @@ Source: wire-anthropic §2.3.1.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from chromagent.codec import JsonObject
 from chromagent.schema import reading
-from chromagent.schema.reading import Place, wrong_value
+from chromagent.schema.reading import Place, Step, wrong_value
 from chromagent.translators.anthropic.thinking import Remembered
 from chromagent.translators.anthropic.wire import Block
 
@@ -31,11 +31,11 @@ class Turn(msgspec.Struct):
     role: str
     index: int
     """Index of the first message that it comes from."""
-    blocks: list[Block] = msgspec.field(default_factory=list[Block])
-    results: list[Block] = msgspec.field(default_factory=list[Block])
-    calls: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    blocks: list[Block] = []
+    results: list[Block] = []
+    calls: dict[str, str] = {}
     """Of an assistant turn: the client's ids of its calls, and those that are sent."""
-    legacy: dict[str, list[str]] = msgspec.field(default_factory=dict[str, list[str]])
+    legacy: dict[str, list[str]] = {}
     """Ids of deprecated calls by name, those without a result yet."""
     remembered: Remembered | None = None
     """Thinking that the gateway kept, as the client brought none."""
@@ -69,8 +69,19 @@ class Item(msgspec.Struct):
 
     def text(self, name: str) -> str:
         """Read a member that must be there. Raises `InvalidRequest`."""
-        value = self.message.get(name)
-        return value if isinstance(value, str) else reading.required(self.message, name, reading.text, self.place)
+        return self.text_of(self.message, name)
+
+    def text_of(self, holder: JsonObject, name: str, *steps: Step) -> str:
+        """Read a member of what the message holds at `steps`. Raises `InvalidRequest`."""
+        value = holder.get(name)
+        return value if isinstance(value, str) else reading.required(holder, name, reading.text, self.place.at(*steps))
+
+    def object_of(self, holder: JsonObject, name: str, *steps: Step) -> JsonObject:
+        """Read a member that is an object."""
+        value = holder.get(name)
+        if isinstance(value, dict):
+            return cast("JsonObject", value)
+        return reading.required(holder, name, reading.mapping, self.place.at(*steps))
 
 
 def read_items(messages: Sequence[JsonObject]) -> list[Item]:
