@@ -40,12 +40,12 @@ _RENAMED: Final = {"advanced-tool-use-2025-11-20": TOOL_SEARCH}
 
 def asked(request: Mapping[str, JsonValue], header: Iterable[str]) -> list[str]:
     """Return what the client asks for, in the header or in the body (a list or a comma-separated string)."""
-    names: list[str] = list(header)
+    names = list(header)
     for field in ("anthropic_beta", "betas"):
         if (value := request.get(field)) is None:
             continue
         names += value.split(",") if isinstance(value, str) else [str(one) for one in as_list(value)]
-    return [name.strip() for name in names if name.strip()]
+    return [name.strip() for name in names if name.strip()] if names else []
 
 
 def split(names: Iterable[str], allowed: Collection[str]) -> tuple[set[str], list[str]]:

@@ -203,7 +203,6 @@ def is_weaker(wish: Wish, made: Plan) -> bool:
     return asked in _ORDER and made.effort is not None and made.effort != asked and wish.output_effort is None
 
 
-def asked_format(request: Mapping[str, JsonValue]) -> JsonObject | None:
-    """Return `output_config.format`, which counts where there is no `response_format`."""
-    output = as_object(request.get("output_config"))
-    return member(output, "format") or None
+def asked_format(request: Mapping[str, JsonValue]) -> JsonObject:
+    """Return `output_config.format`, which counts where there is no `response_format`; empty where it is not given."""
+    return member(as_object(request["output_config"]), "format") if "output_config" in request else {}

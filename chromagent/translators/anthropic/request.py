@@ -104,11 +104,15 @@ class AnthropicTranslation:
         """Name the change that would make the upstream take this request, if there is one."""
         return find_repair(error, self.body, self.headers, self._call.repairs)
 
+    @property
+    def _errors(self) -> ErrorReader:
+        return ErrorReader(self._call.project, self._client_names)
+
     def _resume(self, content: list[JsonObject]) -> JsonObject:
         return {**self.body, "messages": [*self.body["messages"], {"role": "assistant", "content": content}]}
 
     def _assemble(self) -> JsonObject:
-        call, options, request, profile = self._call, self._options, self._request, self._profile
+        options, request, profile = self._options, self._request, self._profile
         generation = Generation(request, profile, self.ignored, self.downgraded)
         self._toolset = toolset = tools.read_tools(request, profile, native_types=options.native_tools)
         self.downgraded += toolset.downgraded
@@ -142,14 +146,13 @@ class AnthropicTranslation:
         self._name_betas(body)
         if len(codec.encode(body)) > LARGEST_BODY:
             raise RequestTooLarge("The request is longer than the 30 MB that Vertex AI takes.")
-        self._errors = ErrorReader(call.project, self._client_names)
         self._reading = self._make_reading(wish, prefix)
         return body
 
     def _gone_tools(self, turns: list[Turn]) -> list[JsonObject]:
         """Write tools that were used earlier and that the request no longer brings."""
-        used = [block.get("name", "") for turn in turns for block in turn.blocks if block.get("type") == "tool_use"]
-        return tools.write_gone({self._names.back(name) for name in used}, self._names)
+        used = {block.get("name", "") for turn in turns for block in turn.blocks if block.get("type") == "tool_use"}
+        return tools.write_gone({self._names.back(name) for name in used}, self._names) if used else []
 
     def _read_conversation(self) -> Conversation:
         reader = messages.ConversationReader(
@@ -180,7 +183,7 @@ class AnthropicTranslation:
                 turn.blocks = [block for block in turn.blocks if block.get("type") not in thinking.KINDS]
 
     def _restore(self, conversation: Conversation, written: list[JsonObject]) -> None:
-        if not any(turn.remembered for turn in conversation.turns):
+        if not self._call.memory or not any(turn.remembered for turn in conversation.turns):
             return
         prefix = thinking.PrefixHash(conversation.system, written)
         for turn in conversation.turns:
@@ -204,7 +207,7 @@ class AnthropicTranslation:
         given = self._request.get("response_format")
         if given is None:
             asked = reasoning.asked_format(self._request)
-            return {"format": asked} if asked is not None else {}
+            return {"format": asked} if asked else {}
         place = Place(("response_format",), dotted=True)
         kind = reading.required(given, "type", reading.text, place)
         if kind == "text":
@@ -294,9 +297,11 @@ class AnthropicTranslation:
         caching.settle(body)
 
     def _name_betas(self, body: JsonObject) -> None:
-        sent, refused = betas.split(betas.asked(self._request, self._call.betas), self._options.allowed_betas)
-        self.ignored += [f"anthropic-beta.{name}" for name in refused]
-        sent |= self._needed_betas(body)
+        sent = self._needed_betas(body)
+        if asked := betas.asked(self._request, self._call.betas):
+            known, refused = betas.split(asked, self._options.allowed_betas)
+            self.ignored += [f"anthropic-beta.{name}" for name in refused]
+            sent |= known
         plan = self._plan
         if self._options.thinking_binding == "drop_block" and plan.thinking and plan.thinking.get("type") == "adaptive":
             sent.add(betas.BINDING)
@@ -312,7 +317,8 @@ class AnthropicTranslation:
             body["anthropic_beta"] = sorted(sent)
 
     def _needed_betas(self, body: JsonObject) -> set[str]:
-        toolset, needed = self._toolset, set[str]()
+        toolset = self._toolset
+        needed: set[str] = set()
         if self._profile.interleaved_beta and self._plan.manual and "tools" in body:
             needed.add(betas.INTERLEAVED)
         if toolset.tools and toolset.has("web_search_"):
@@ -353,7 +359,9 @@ class AnthropicTranslation:
 
 def _unpacked(request: ChatCompletionRequest) -> tuple[ChatCompletionRequest, list[str]]:
     """Read known extensions out of an `extra_body` that a client forgot to unpack; name what it holds besides."""
-    extra = as_object(request.get("extra_body"))
+    if "extra_body" not in request:
+        return request, []
+    extra = as_object(request["extra_body"])
     known = {name: value for name, value in extra.items() if name in _EXTENSIONS and name not in request and value is not None}
     unknown = [f"extra_body.{name}" for name in extra if name not in _EXTENSIONS]
     return cast("ChatCompletionRequest", {**request, **known}) if known else request, unknown

@@ -135,14 +135,18 @@ class PrefixHash:
     def __init__(self, system: JsonValue, tools: JsonValue) -> None:
         self._hash = hashlib.sha256(codec.encode([_unmarked(system), _unmarked(tools)]))
 
-    def add(self, role: str, content: Sequence[Block]) -> None:
+    def add(self, role: str, content: list[Block]) -> None:
         """Take one turn."""
-        self._hash.update(codec.encode([role, _unmarked(list(content))]))
+        self._hash.update(codec.encode([role, _unmarked(content)]))
 
     def digest(self) -> str:
         """Return the digest so far."""
         return self._hash.hexdigest()
 
 
-def _unmarked(holders: JsonValue) -> JsonValue:
-    return [{name: value for name, value in as_object(one).items() if name != "cache_control"} for one in as_list(holders)]
+def _unmarked(holders: JsonValue) -> list[JsonObject]:
+    return [_without_mark(as_object(one)) for one in as_list(holders)]
+
+
+def _without_mark(holder: JsonObject) -> JsonObject:
+    return {name: value for name, value in holder.items() if name != "cache_control"} if "cache_control" in holder else holder

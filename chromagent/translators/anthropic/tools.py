@@ -58,7 +58,7 @@ class ToolSet(msgspec.Struct):
     @property
     def custom(self) -> frozenset[str]:
         """Names of custom tools."""
-        return frozenset(tool.name for tool in self.tools if tool.custom)
+        return frozenset([tool.name for tool in self.tools if tool.custom])
 
     def names(self) -> list[str]:
         """Names of the client's tools in order."""
