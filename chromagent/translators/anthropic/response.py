@@ -170,7 +170,8 @@ class AnswerReader:
         if block.kind == "text":
             block.begins = self._length
             self._add_text(block, {"text": start.get("text")})
-            block.citations += lenient.members(start, "citations")
+            if "citations" in start:
+                block.citations += lenient.members(start, "citations")
         elif block.kind == "thinking":
             self._reasoning_apart = self._reasoned
             self._add_thinking(block, {"thinking": start.get("thinking")})
@@ -324,7 +325,7 @@ class AnswerReader:
 
     def _cite(self, block: OpenBlock) -> None:
         """Annotate the whole block: Anthropic cites no finer range."""
-        if self._length == block.begins:
+        if not block.citations or self._length == block.begins:
             return
         for citation in block.citations:
             url = _cited_url(citation)

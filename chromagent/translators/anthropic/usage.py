@@ -24,11 +24,15 @@ class UsageCounter:
     def usage(self) -> JsonObject:
         """Return OpenAI's usage object."""
         fresh = read = written = completion = 0
+        thinking: list[int] = []
+        searches: list[int] = []
         for answer in self._answers:
             fresh += count(answer, "input_tokens")
             read += count(answer, "cache_read_input_tokens")
             written += count(answer, "cache_creation_input_tokens")
             completion += count(answer, "output_tokens")
+            thinking += _detail(answer, "output_tokens_details", "thinking_tokens")
+            searches += _detail(answer, "server_tool_use", "web_search_requests")
         prompt = fresh + read + written
         usage: JsonObject = {
             "prompt_tokens": prompt,
@@ -36,13 +40,15 @@ class UsageCounter:
             "total_tokens": prompt + completion,
             "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
         }
-        if thinking := self._details("output_tokens_details", "thinking_tokens"):
+        if thinking:
             usage["completion_tokens_details"] = {"reasoning_tokens": sum(thinking)}
-        if any(searches := self._details("server_tool_use", "web_search_requests")):
+        if any(searches):
             usage["server_tool_use"] = {"web_search_requests": sum(searches)}
         return usage
 
-    def _details(self, group: str, name: str) -> list[int]:
-        """Return one counter of a group, of every answer that tells it."""
-        groups = [member(answer, group) for answer in self._answers if group in answer]
-        return [count(one, name) for one in groups if name in one]
+
+def _detail(answer: JsonObject, group: str, name: str) -> list[int]:
+    """Return a counter of a group, if the answer tells it."""
+    if group not in answer or name not in (counters := member(answer, group)):
+        return []
+    return [count(counters, name)]
