@@ -8,7 +8,8 @@ import re
 from typing import Final, Literal, NamedTuple
 
 Issuer = Literal["google", "claude"]
-_SEALED: Final = re.compile(r"(?P<plain>.*?)__cg1_(?P<issuer>[a-z]+)_(?P<payload>[A-Za-z0-9_-]+)")
+_MARK: Final = "__cg1_"
+_SEALED: Final = re.compile(rf"(?P<plain>.*?){_MARK}(?P<issuer>[a-z]+)_(?P<payload>[A-Za-z0-9_-]+)")
 
 
 class SealedId(NamedTuple):
@@ -21,12 +22,12 @@ class SealedId(NamedTuple):
 
 def seal(plain: str, issuer: Issuer, payload: str) -> str:
     """Put a payload of base64, of either alphabet, into an id."""
-    return f"{plain}__cg1_{issuer}_{payload.replace('+', '-').replace('/', '_').rstrip('=')}"
+    return f"{plain}{_MARK}{issuer}_{payload.replace('+', '-').replace('/', '_').rstrip('=')}"
 
 
 def unseal(text: str, issuer: Issuer) -> SealedId:
     """Take an id apart. The payload comes back in standard, padded base64."""
-    match = _SEALED.fullmatch(text)
+    match = _SEALED.fullmatch(text) if _MARK in text else None
     if match is None:
         return SealedId(text)
     if match["issuer"] != issuer:
