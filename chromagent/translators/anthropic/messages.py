@@ -209,14 +209,16 @@ class ConversationReader:
     def _calls(self, item: Item) -> _Calls:
         calls = _Calls()
         if "tool_calls" in item.message:
-            for position, given in enumerate(reading.optional(item.message, "tool_calls", reading.array, item.place) or []):
+            for position, given in enumerate(item.array("tool_calls")):
                 self._add_call(calls, item, given, position)
         if "function_call" in item.message:
             self._add_legacy_call(calls, item)
         return calls
 
     def _add_call(self, calls: _Calls, item: Item, given: JsonValue, position: int) -> None:
-        call = reading.mapping(given, item.place.at("tool_calls", position))
+        if not isinstance(given, dict):
+            given = reading.mapping(given, item.place.at("tool_calls", position))
+        call = cast("JsonObject", given)
         plain = sealing.unseal(item.text_of(call, "id", "tool_calls", position), "claude").plain
         if not plain or plain in calls.ids:
             fault = f"Two calls of one message have the id '{plain[:64]}'." if plain else "A tool call needs an id."

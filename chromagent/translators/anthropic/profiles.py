@@ -4,11 +4,12 @@ Source: wire-anthropic §1.6 and §1.7. Unknown names of the family get the last
 """
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
+import msgspec
 from msgspec import structs
+from msgspec.structs import replace
 
 from chromagent.errors import ModelNotFound
 from chromagent.translators.anthropic.options import ProfileChange
@@ -26,8 +27,7 @@ _EFFORTS_4: Final = ("low", "medium", "high", "max")
 _EFFORTS_5: Final = ("low", "medium", "high", "xhigh", "max")
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """One family of models."""
 
     name: str
@@ -141,6 +141,7 @@ _DATES: Final = {
 _VALID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
+@lru_cache(maxsize=256)
 def resolve(model: str) -> str:
     """Turn a spelling into the id that Vertex AI has. Raises `ModelNotFound` for what cannot be one."""
     name = model.strip()

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 import msgspec
 
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, Step, wrong_value
 from chromagent.translators.anthropic.thinking import Remembered
@@ -70,6 +70,13 @@ class Item(msgspec.Struct):
     def text(self, name: str) -> str:
         """Read a member that must be there. Raises `InvalidRequest`."""
         return self.text_of(self.message, name)
+
+    def array(self, name: str) -> Sequence[JsonValue]:
+        """Read a list; none where it is not given. Raises `InvalidRequest`."""
+        value = self.message.get(name)
+        if isinstance(value, list):
+            return cast("list[JsonValue]", value)
+        return reading.optional(self.message, name, reading.array, self.place) or ()
 
     def text_of(self, holder: JsonObject, name: str, *steps: Step) -> str:
         """Read a member of what the message holds at `steps`. Raises `InvalidRequest`."""
