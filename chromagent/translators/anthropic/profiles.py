@@ -7,9 +7,8 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-import msgspec
-from msgspec import structs
-from msgspec.structs import replace
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from chromagent.errors import ModelNotFound
 from chromagent.translators.anthropic.options import ProfileChange
@@ -27,7 +26,7 @@ _EFFORTS_4: Final = ("low", "medium", "high", "max")
 _EFFORTS_5: Final = ("low", "medium", "high", "xhigh", "max")
 
 
-class Profile(msgspec.Struct, frozen=True):
+class Profile(Struct, frozen=True):
     """One family of models."""
 
     name: str
@@ -115,7 +114,7 @@ _UNKNOWN: Final = Profile("unknown", context_window=None, largest_output=_MILLIO
 
 def changed(profile: Profile, change: ProfileChange | None) -> Profile:
     """Return the profile with what an owner knows better than the table."""
-    given = {} if change is None else {name: value for name, value in structs.asdict(change).items() if value is not None}
+    given = {} if change is None else {name: value for name, value in asdict(change).items() if value is not None}
     return replace(profile, **given) if given else profile
 
 

@@ -21,10 +21,9 @@ from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.options import AnthropicOptions
 from chromagent.translators.anthropic.parameters import TABLE
 from chromagent.translators.anthropic.profiles import changed, profile_of
-from chromagent.translators.anthropic.response import AnswerReader, Reading
+from chromagent.translators.anthropic.response import AnswerReader, Reading, read_whole
 from chromagent.translators.anthropic.stream import AnthropicStream
 from chromagent.translators.anthropic.turns import Conversation, Turn
-from chromagent.translators.anthropic.whole import read_whole
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.folding import fold
 from chromagent.translators.lenient import as_list, as_object

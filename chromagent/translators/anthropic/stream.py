@@ -13,8 +13,7 @@ from chromagent.errors import UpstreamInvalidResponse
 from chromagent.sse import ServerSentEvent
 from chromagent.translators.anthropic import errors
 from chromagent.translators.anthropic.errors import ErrorReader
-from chromagent.translators.anthropic.response import AnswerReader
-from chromagent.translators.anthropic.whole import events_of
+from chromagent.translators.anthropic.response import AnswerReader, events_of
 from chromagent.translators.protocol import Delta, Head
 
 

@@ -29,21 +29,3 @@ class Block(TypedDict, total=False):
     data: str
     citations: Any
     cache_control: dict[str, str]
-
-
-class Message(TypedDict):
-    """One turn."""
-
-    role: str
-    content: list[Block]
-
-
-class Usage(TypedDict, total=False):
-    """Counters; every one may be missing or null."""
-
-    input_tokens: int | None
-    cache_creation_input_tokens: int | None
-    cache_read_input_tokens: int | None
-    output_tokens: int | None
-    output_tokens_details: dict[str, Any] | None
-    server_tool_use: dict[str, Any] | None
