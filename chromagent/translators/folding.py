@@ -43,13 +43,14 @@ def fold(head: Head, deltas: Sequence[Delta], usage: JsonObject, *, choices: int
 class _Choice:
     """One choice on its way."""
 
+    finish_reason: str | None = None
+    _logprobs: JsonObject | None = None
+
     def __init__(self, silence: str | None) -> None:
         self._silence = silence
-        self.finish_reason: str | None = None
         self._texts: dict[str, list[str]] = {}
         self._members: JsonObject = {}
         self._calls: list[JsonObject] = []
-        self._logprobs: JsonObject | None = None
 
     def add(self, delta: Delta) -> None:
         """Take one delta."""

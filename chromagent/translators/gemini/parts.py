@@ -3,31 +3,30 @@
 Source: wire-gemini §3.4–3.6, §3.8, §3.10. Used for streams and, part by part all the same, for whole answers.
 """
 
-import base64
 import hashlib
 import re
-import struct
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field
-from typing import Final, cast
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import ClassVar, Final, cast
+
+import msgspec
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import UpstreamInvalidResponse
 from chromagent.translators import lenient, sealing
 from chromagent.translators.gemini import grounding
+from chromagent.translators.gemini.audio import AudioReader
 from chromagent.translators.gemini.grounding import Source
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.partial_arguments import ArgumentWriter, plain
+from chromagent.translators.protocol import Delta
 
 _USUAL: Final = frozenset({"content", "finishReason", "index"})
 """All that most events say of a candidate."""
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_SAMPLE_RATE: Final = re.compile(r"rate=(\d{4,6})")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """How the answers to one request are to be read."""
 
     names: NameMap
@@ -45,11 +44,10 @@ class Reading:
     expose_grounding: bool = True
     annotation_end: int = -1
     """Added to the index after the last character of an annotation."""
-    memory: MutableMapping[str, object] = field(default_factory=dict[str, object])
+    memory: MutableMapping[str, object] = msgspec.field(default_factory=dict[str, object])
 
 
-@dataclass(slots=True)
-class _PartialCall:
+class _PartialCall(msgspec.Struct):
     """A call whose arguments are still coming."""
 
     name: str
@@ -62,40 +60,31 @@ class _PartialCall:
 
 
 class ChoiceReader:
-    """Reads one choice. `emit` takes each delta as it arises."""
+    """Reads one choice. Puts each delta into `deltas` as it arises."""
 
-    def __init__(self, reading: Reading, index: int, used_ids: set[str], emit: Callable[[JsonObject], None]) -> None:
+    _calls = 0
+    _ordinal = 0
+    _images = 0
+    _partial: _PartialCall | None = None
+    _signature: str | None = None
+    _marked = False
+    _audio: AudioReader | None = None
+    _text_base = 0
+    _grounding: JsonObject | None = None
+    _citations: JsonObject | None = None
+    seen = False
+    response_id = ""
+    finish_reason: str | None = None
+    finish_message = ""
+    continuation: str | None = None
+
+    def __init__(self, reading: Reading, index: int, used_ids: set[str], deltas: list[Delta]) -> None:
         self._reading = reading
         self._index = index
         self._used_ids = used_ids
-        self._emit = emit
+        self._deltas = deltas
         self._text: list[str] = []
-        self._calls = 0
-        self._ordinal = 0
-        self._images = 0
-        self._partial: _PartialCall | None = None
-        self._signature: str | None = None
-        self._marked = False
-        self._audio = bytearray()
-        self._audio_rate = 24_000
-        self._audio_begun = False
-        self._text_base = 0
         self._sources: list[Source] = []
-        self._grounding: JsonObject = {}
-        self._citations: JsonObject = {}
-        self.seen = False
-        self.response_id = ""
-        self.finish_reason: str | None = None
-        self.finish_message = ""
-        self.continuation: str | None = None
-        self._readers: Final[dict[str, Callable[[JsonValue, JsonObject], None]]] = {
-            "text": self._read_text,
-            "functionCall": self._read_call,
-            "inlineData": self._read_data,
-            "fileData": self._read_file,
-            "executableCode": self._read_code,
-            "codeExecutionResult": self._read_code_result,
-        }
 
     @property
     def has_calls(self) -> bool:
@@ -105,7 +94,7 @@ class ChoiceReader:
     @property
     def has_content(self) -> bool:
         """Something a client can see was told, besides calls and thoughts."""
-        return bool(self._text) or self._images > 0 or self._audio_begun or bool(self._audio)
+        return bool(self._text) or self._images > 0 or (self._audio is not None and self._audio.has_content)
 
     def read(self, candidate: JsonObject) -> None:
         """Read what one event says about this choice."""
@@ -119,6 +108,14 @@ class ChoiceReader:
             self._end_call()
         if not candidate.keys() <= _USUAL:
             self._read_rarities(candidate)
+
+    def read_text(self, text: str, *, thought: bool) -> None:
+        """Read an event that says nothing but this: the same as `read`."""
+        self.seen = True
+        if self._partial is not None:
+            self._end_call()
+        if text:
+            self._add_thought(text) if thought else self._add_text(text)
 
     def _read_rarities(self, candidate: JsonObject) -> None:
         self.finish_message = lenient.text(candidate, "finishMessage") or self.finish_message
@@ -137,9 +134,10 @@ class ChoiceReader:
         """Tell what can only be told at the end."""
         self._end_call()
         self._close_marker()
-        self._flush_audio(last=True)
+        for delta in self._audio.finish() if self._audio is not None else ():
+            self._emit(delta)
         self._keep_sources()
-        if found := grounding.annotations("".join(self._text), self._sources, self._reading.annotation_end):
+        if self._sources and (found := self._annotations()):
             self._emit({"annotations": found})
         extra: JsonObject = {}
         if self._signature is not None:
@@ -149,10 +147,16 @@ class ChoiceReader:
         if extra:
             self._emit({"extra_content": {"google": extra}})
 
+    def _emit(self, delta: JsonObject) -> None:
+        self._deltas.append(Delta(self._index, delta))
+
+    def _annotations(self) -> list[JsonObject]:
+        return grounding.annotations("".join(self._text), self._sources, self._reading.annotation_end)
+
     def _keep_sources(self) -> None:
         if self._grounding or self._citations:
-            self._sources.append(Source(self._grounding, self._citations, self._text_base))
-            self._grounding, self._citations = {}, {}
+            self._sources.append(Source(self._grounding or {}, self._citations or {}, self._text_base))
+            self._grounding = self._citations = None
 
     def _read_part(self, part: JsonObject) -> None:
         if self._partial is not None and "functionCall" not in part:
@@ -160,7 +164,7 @@ class ChoiceReader:
         for kind, reader in self._readers.items():
             value = part.get(kind)
             if value is not None:
-                reader(value, part)
+                reader(self, value, part)
                 break
         if "thoughtSignature" in part and "functionCall" not in part:
             self._signature = lenient.text(part, "thoughtSignature") or self._signature
@@ -177,7 +181,7 @@ class ChoiceReader:
         if self._marked:
             self._close_marker()
         self._text.append(text)
-        self._emit({"content": text})
+        self._deltas.append(Delta(self._index, {"content": text}))
 
     def _add_thought(self, text: str) -> None:
         reading = self._reading
@@ -219,30 +223,19 @@ class ChoiceReader:
         if part.get("thought") is True or not content:
             return
         if media_type.startswith("audio/"):
-            if rate := _SAMPLE_RATE.search(media_type):
-                self._audio_rate = int(rate[1])
-            self._audio += base64.b64decode(content + "=" * (-len(content) % 4))
-            self._flush_audio(last=False)
+            self._read_audio(media_type, content)
             return
         url = {"url": f"data:{media_type};base64,{content}"}
         self._emit({"images": [{"type": "image_url", "index": self._images, "image_url": url}]})
         self._images += 1
 
-    def _flush_audio(self, *, last: bool) -> None:
-        """Tell audio in multiples of three bytes, so that the base64 pieces, joined, are one base64 text."""
-        wav = self._reading.audio_format == "wav"
-        if wav and not last:  # its header tells the length
-            return
-        content = bytes(self._audio) if last else bytes(self._audio[: len(self._audio) // 3 * 3])
-        del self._audio[: len(content)]
-        if wav and content:
-            content = _wav(content, self._audio_rate)
-        if content:
-            delta: JsonObject = {} if self._audio_begun else {"id": f"audio_{self._reading.call_id}"}
-            self._audio_begun = True
-            self._emit({"audio": {**delta, "data": base64.b64encode(content).decode()}})
-        if last and self._audio_begun:
-            self._emit({"audio": {"expires_at": self._reading.created + 3600, "transcript": ""}})
+    def _read_audio(self, media_type: str, content: str) -> None:
+        reading = self._reading
+        if self._audio is None:
+            identifier, expires_at = f"audio_{reading.call_id}", reading.created + 3600
+            self._audio = AudioReader(identifier=identifier, expires_at=expires_at, wav=reading.audio_format == "wav")
+        for delta in self._audio.feed(media_type, content):
+            self._emit(delta)
 
     def _read_call(self, call: JsonValue, part: JsonObject) -> None:
         pieces = call.get("partialArgs")
@@ -319,6 +312,15 @@ class ChoiceReader:
         self._reading.memory[identifier] = signature
         return sealing.seal(identifier, "google", signature) if self._reading.sealed else identifier
 
+    _readers: ClassVar[Mapping[str, Callable[..., None]]] = {
+        "text": _read_text,
+        "functionCall": _read_call,
+        "inlineData": _read_data,
+        "fileData": _read_file,
+        "executableCode": _read_code,
+        "codeExecutionResult": _read_code_result,
+    }
+
 
 def logprobs(result: JsonObject) -> JsonObject:
     """Read `logprobsResult` (wire-gemini §3.10)."""
@@ -340,11 +342,3 @@ def _custom_input(arguments: str) -> str:
         return ""
     given = lenient.as_object(codec.decode(arguments)).get("input")
     return given if isinstance(given, str) else arguments
-
-
-def _wav(samples: bytes, rate: int) -> bytes:
-    """Put a RIFF header before 16-bit mono samples."""
-    header = struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16, b"data", len(samples)
-    )
-    return header + samples

@@ -3,15 +3,15 @@
 Source: wire-gemini §3.1–3.3, §3.9, §3.11. Everything in an answer may be missing, so nothing is read without a default.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, cast
 
-from msgspec import structs
+import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import GatewayError, InvalidRequest, UpstreamInvalidResponse
+from chromagent.translators.gemini import plain_events
 from chromagent.translators.gemini.parts import ChoiceReader, Reading, logprobs
 from chromagent.translators.gemini.usage import UsageCounter
 from chromagent.translators.protocol import Delta, Head
@@ -39,8 +39,7 @@ _BROKEN_OFF: Final = "broken_off"
 _EMPTY: Final = "empty_response"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """What to do with answers that are none."""
 
     choices: int
@@ -61,13 +60,14 @@ class AnswerReader:
         self._policy = policy
         self._deltas: list[Delta] = []
         self._used_ids: set[str] = set()
-        self._choices = [ChoiceReader(reading, index, self._used_ids, self._emitter(index)) for index in range(policy.choices)]
+        self._choices = [ChoiceReader(reading, index, self._used_ids, self._deltas) for index in range(policy.choices)]
         self._counter = UsageCounter()
         self._id = ""
         self._created = reading.created
         self._blocked: JsonObject | None = None
         self._started = False
         self._told = False
+        self._model_version: JsonValue = ""
         self.upstream_model = ""
 
     @property
@@ -105,11 +105,27 @@ class AnswerReader:
         except (TypeError, AttributeError, KeyError, ValueError) as error:  # a member of another type than Google's schema says
             raise UpstreamInvalidResponse("The model provider's answer has an unknown shape.") from error
 
+    def read_plain(self, data: bytes) -> list[Delta] | None:
+        """Read an event of a stream as `read` would; None, with nothing done, unless it is as most events of a stream are."""
+        if not self._told:
+            return None
+        try:
+            event = plain_events.decode(data)
+        except plain_events.OTHERS:
+            return None
+        if event.model_version and event.model_version != self._model_version:
+            self._read_model(event.model_version)
+        if event.usage_metadata:
+            self._counter.take(event.usage_metadata)
+        part = event.candidates[0].content.parts[0]
+        self._choices[0].read_text(part.text, thought=part.thought)
+        return self._take()
+
     def _read(self, answer: JsonObject) -> list[Delta]:
         if not self._started:
             self._begin(answer)
         if model := answer.get("modelVersion"):
-            self.upstream_model = str(model).rsplit("models/", 1)[-1]
+            self._read_model(model)
         if metadata := answer.get("usageMetadata"):
             self._counter.take(metadata)
         candidates = cast("list[JsonObject]", answer.get("candidates") or ())
@@ -132,9 +148,9 @@ class AnswerReader:
                 choice.finish()
         except (TypeError, AttributeError, KeyError, ValueError) as error:
             raise UpstreamInvalidResponse("The model provider's answer has an unknown shape.") from error
-        good = [choice for choice in self._choices if not self._fault(choice)]
-        if not good or self._fault(self._choices[0]) == _BROKEN_OFF:
-            raise self._failure(self._choices[0])
+        faults = [self._fault(choice) for choice in self._choices]
+        if all(faults) or faults[0] == _BROKEN_OFF:
+            raise self._failure(self._choices[0], faults[0])
         if self._is_empty() and self._policy.retry_empty and self._may_retry:
             raise UpstreamInvalidResponse("The model gave an empty answer.", retryable=True)
         for index, choice in enumerate(self._choices):
@@ -160,6 +176,10 @@ class AnswerReader:
         if created := answer.get("createTime"):
             self._created = _epoch(created) or self._created
 
+    def _read_model(self, version: JsonValue) -> None:
+        self._model_version = version
+        self.upstream_model = str(version).rsplit("models/", 1)[-1]
+
     def _read_candidate(self, index: int, candidate: JsonObject) -> None:
         before = len(self._deltas)
         self._choices[index].read(candidate)
@@ -171,19 +191,14 @@ class AnswerReader:
         """Put probabilities into the text chunk of the same event, or into one of their own."""
         for position in range(before, len(self._deltas)):
             if "content" in self._deltas[position].delta:
-                self._deltas[position] = structs.replace(self._deltas[position], logprobs=found)
+                self._deltas[position] = msgspec.structs.replace(self._deltas[position], logprobs=found)
                 return
         self._deltas.append(Delta(index, {}, None, found))
 
-    def _emitter(self, index: int) -> Callable[[JsonObject], None]:
-        def emit(delta: JsonObject) -> None:
-            self._deltas.append(Delta(index, delta))
-
-        return emit
-
     def _take(self) -> list[Delta]:
         """Hand over what arose. The role chunks of all choices come first, with whatever comes first."""
-        deltas, self._deltas = self._deltas, []
+        deltas = self._deltas.copy()
+        self._deltas.clear()
         if deltas and not self._told:
             self._told = True
             return [*_roles(self._policy.choices), *deltas]
@@ -211,11 +226,10 @@ class AnswerReader:
             return _BROKEN_OFF if self._policy.streamed and reason is None and choice is self._choices[0] else ""
         if reason == "OTHER":
             return "upstream_stopped"
-        known = reason in _BLOCKS or reason in _NO_IMAGES or reason in _LIMITS or reason == "STOP"
+        known = reason == "STOP" or reason in _BLOCKS or reason in _NO_IMAGES or reason in _LIMITS
         return "" if known else _EMPTY
 
-    def _failure(self, choice: ChoiceReader) -> GatewayError:
-        fault = self._fault(choice)
+    def _failure(self, choice: ChoiceReader, fault: str) -> GatewayError:
         message = choice.finish_message or "The model provider's answer was malformed or incomplete."
         code = None if fault in (_BROKEN_OFF, _EMPTY) else fault
         return UpstreamInvalidResponse(message, code=code, retryable=self._policy.retry_malformed and self._may_retry)

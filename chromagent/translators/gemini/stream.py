@@ -69,6 +69,8 @@ class GeminiStream:
             self._reader.next_answer()
         if self._unfinished:
             data, self._unfinished = self._unfinished + data, b""
+        elif (deltas := self._reader.read_plain(data)) is not None:
+            return deltas
         try:
             document = codec.decode(data)
         except codec.MalformedJson as error:

@@ -50,36 +50,43 @@ class UsageCounter:
 
     def usage(self) -> JsonObject:
         """Return OpenAI's usage object."""
-        counted = [_one(answer) for answer in self._answers]
-        prompt = sum(one["prompt"] for one in counted)
-        completion = sum(one["completion"] for one in counted)
-        prompt_details: JsonObject = {
-            "cached_tokens": sum(count(answer, "cachedContentTokenCount") for answer in self._answers),
-            "audio_tokens": self._modality("promptTokensDetails", "AUDIO"),
-        }
-        if any(members(answer, "promptTokensDetails") for answer in self._answers):
-            prompt_details["text_tokens"] = self._modality("promptTokensDetails", "TEXT", "DOCUMENT")
-            prompt_details["image_tokens"] = self._modality("promptTokensDetails", "IMAGE")
+        prompt = completion = reasoning = cached = 0
+        prompt_details: dict[str, int] = {}
+        completion_details: dict[str, int] = {}
+        for answer in self._answers:
+            asked = count(answer, "promptTokenCount") + count(answer, "toolUsePromptTokenCount")
+            visible, thoughts = count(answer, "candidatesTokenCount"), count(answer, "thoughtsTokenCount")
+            inside = thoughts > 0 and count(answer, "totalTokenCount") == asked + visible  # some servers count thoughts as visible
+            prompt += asked
+            completion += visible if inside else visible + thoughts
+            reasoning += thoughts
+            cached += count(answer, "cachedContentTokenCount")
+            _add_modalities(prompt_details, answer, "promptTokensDetails")
+            _add_modalities(completion_details, answer, "candidatesTokensDetails")
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            "prompt_tokens_details": prompt_details,
+            "prompt_tokens_details": _prompt_details(cached, prompt_details),
             "completion_tokens_details": {
-                "reasoning_tokens": sum(one["thoughts"] for one in counted),
-                "audio_tokens": self._modality("candidatesTokensDetails", "AUDIO"),
+                "reasoning_tokens": reasoning,
+                "audio_tokens": completion_details.get("AUDIO", 0),
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
         }
 
-    def _modality(self, field: str, *modalities: str) -> int:
-        details = [detail for answer in self._answers for detail in members(answer, field)]
-        return sum(count(detail, "tokenCount") for detail in details if detail.get("modality") in modalities)
+
+def _add_modalities(totals: dict[str, int], answer: JsonObject, field: str) -> None:
+    if field in answer:
+        for detail in members(answer, field):
+            modality = text(detail, "modality")
+            totals[modality] = totals.get(modality, 0) + count(detail, "tokenCount")
 
 
-def _one(answer: JsonObject) -> dict[str, int]:
-    prompt = count(answer, "promptTokenCount") + count(answer, "toolUsePromptTokenCount")
-    visible, thoughts = count(answer, "candidatesTokenCount"), count(answer, "thoughtsTokenCount")
-    inside = thoughts > 0 and count(answer, "totalTokenCount") == prompt + visible  # some servers count thoughts as visible
-    return {"prompt": prompt, "completion": visible if inside else visible + thoughts, "thoughts": thoughts}
+def _prompt_details(cached: int, modalities: dict[str, int]) -> JsonObject:
+    details = {"cached_tokens": cached, "audio_tokens": modalities.get("AUDIO", 0)}
+    if modalities:
+        details["text_tokens"] = modalities.get("TEXT", 0) + modalities.get("DOCUMENT", 0)
+        details["image_tokens"] = modalities.get("IMAGE", 0)
+    return details
