@@ -3,8 +3,10 @@
 Codes are OpenAI's own: `missing_required_parameter`, `invalid_type`, `invalid_value`.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
@@ -23,7 +25,7 @@ _NAMES: dict[str, str] = {
 }
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A place in the request, such as `messages[1].content[0].text`.
 
     `dotted` writes indexes as `messages.[1].content.[0]`, the older of OpenAI's two spellings (wire-anthropic uses it).
@@ -122,18 +124,30 @@ def text_or_texts(value: JsonValue, place: Place) -> list[str]:
     return [value] if isinstance(value, str) else texts(value, place)
 
 
+_EXACT: Final[Mapping[Callable[[JsonValue, Place], Any], type]] = {
+    text: str,
+    boolean: bool,
+    integer: int,
+    mapping: dict,
+    array: list,
+}
+"""What a reader returns as it is. Nearly all values are: then nobody asks for the place, and it need not be made."""
+
+
 def required(container: JsonObject, name: str, reader: Reader[T], place: Place) -> T:
     """Read a member that must be there. `place` is that of the container."""
     value = container.get(name)
     if value is None:
         raise missing(place.at(name))
-    return reader(value, place.at(name))
+    return value if value.__class__ is _EXACT.get(reader) else reader(value, place.at(name))
 
 
 def optional(container: JsonObject, name: str, reader: Reader[T], place: Place) -> T | None:
     """Read a member that may be absent or null. `place` is that of the container."""
     value = container.get(name)
-    return None if value is None else reader(value, place.at(name))
+    if value is None or value.__class__ is _EXACT.get(reader):
+        return value
+    return reader(value, place.at(name))
 
 
 def parts(content: JsonValue, place: Place) -> list[JsonObject]:
@@ -149,7 +163,8 @@ def parts(content: JsonValue, place: Place) -> list[JsonObject]:
         raise wrong_type(place, "a string or an array of content parts", content)
     found: list[JsonObject] = []
     for index, item in enumerate(cast("list[JsonValue]", content)):
-        part = mapping(item, place.at(index))
-        required(part, "type", text, place.at(index))
+        here = place.at(index)
+        part = mapping(item, here)
+        required(part, "type", text, here)
         found.append(part)
     return found

@@ -5,8 +5,9 @@ and what to name; `GET /v1/models` and docs/parameters.md are made from the same
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from chromagent.codec import JsonValue
 from chromagent.errors import InvalidRequest
@@ -22,8 +23,7 @@ def never(value: JsonValue) -> bool:  # noqa: ARG001 - the value does not matter
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter(Generic[Profile]):
+class Parameter(msgspec.Struct, Generic[Profile], frozen=True):
     """One field of the request on one wire format."""
 
     name: str
@@ -48,6 +48,8 @@ class ParameterTable(Generic[Profile]):
 
     def __init__(self, rows: Sequence[Parameter[Profile]]) -> None:
         self._rows = {row.name: row for row in rows}
+        self._mapped = {row.name for row in rows if row.disposition == "mapped" and row.check is None}
+        """Those that are sent on whatever they hold."""
         if missing := FIELDS - self._rows.keys():
             raise ValueError(f"the table has no row for {', '.join(sorted(missing))}")
 
@@ -67,6 +69,8 @@ class ParameterTable(Generic[Profile]):
         """
         names: list[str] = []
         for name, value in fields.items():
+            if name in self._mapped:
+                continue
             row = self._rows.get(name)
             if row is None:
                 names.append(name)
