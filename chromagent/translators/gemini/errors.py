@@ -5,8 +5,9 @@ Source: wire-gemini §5.2–5.6; statuses and codes of decisions §10 win. Googl
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from chromagent.codec import JsonObject
 from chromagent.errors import (
@@ -39,8 +40,7 @@ SERVER_TOOLS: Final = "server-tools"
 LEVEL: Final = "level:"
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
+class Origins(msgspec.Struct, frozen=True):
     """Where the parts of the upstream body came from, so that its complaints can name the client's fields."""
 
     project: str = ""

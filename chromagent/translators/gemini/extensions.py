@@ -38,10 +38,14 @@ _HANDLED: Final = frozenset(
     | _BODY.keys()
 )
 _TOP_LEVEL: Final = ("cached_content", "safety_settings", "labels")
+_PLACES: Final = frozenset({"extra_body", "google", *_TOP_LEVEL})
+"""Fields of a request that hold extensions."""
 
 
 def read_google(request: Mapping[str, JsonValue]) -> JsonObject:
     """Return the extensions under their snake_case names; the nested spelling wins over the top-level ones."""
+    if _PLACES.isdisjoint(request):
+        return {}
     extra = reading.optional(cast("JsonObject", request), "extra_body", reading.mapping, Place()) or {}
     outer = reading.optional(cast("JsonObject", request), "google", reading.mapping, Place()) or {}
     inner = reading.optional(extra, "google", reading.mapping, Place(("extra_body",))) or {}
@@ -59,6 +63,8 @@ def unknown(request: Mapping[str, JsonValue], google: JsonObject) -> list[str]:
 
 def apply(body: JsonObject, google: JsonObject, *, developer: bool) -> None:
     """Put the extensions into the body; the client's word is the last one."""
+    if not google:
+        return
     generation: JsonObject = body.setdefault("generationConfig", {})
     for name, target in _GENERATION.items():
         if name in google and not (developer and name == "audio_timestamp"):
@@ -71,6 +77,8 @@ def apply(body: JsonObject, google: JsonObject, *, developer: bool) -> None:
         body.setdefault("toolConfig", {})["retrievalConfig"] = google["retrieval_config"]
     if "tool_config" in google:
         _overlay(body.setdefault("toolConfig", {}), google, "tool_config")
+    if not generation:
+        del body["generationConfig"]
     if "tools" in google:
         place = Place(("extra_body", "google"))
         body["tools"] = [*body.get("tools", []), *(reading.optional(google, "tools", reading.array, place) or [])]

@@ -17,6 +17,21 @@ _INT32: Final = 2**31
 _OPENAI_VOICES: Final = frozenset(
     {"alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar"}
 )
+_SAMPLING: Final = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "stop",
+        "max_completion_tokens",
+        "max_tokens",
+    }
+    | {"n", "logprobs", "top_logprobs"}
+)
+"""Fields that `sampling` reads: most requests have none of them."""
 _ASK_FOR_SCHEMA: Final = (
     "When you give a final answer instead of calling a function, reply with JSON only, without code fences, "
     "matching this JSON Schema: "
@@ -29,6 +44,8 @@ _ASK_FOR_OBJECT: Final = (
 def sampling(request: ChatCompletionRequest, profile: Profile) -> JsonObject:
     """Return the sampling parameters that this model honours. Ranges were checked by the table of parameters."""
     config: JsonObject = {}
+    if _SAMPLING.isdisjoint(request):
+        return config
     if profile.samples:
         top_k = reading.optional(cast("JsonObject", request), "top_k", reading.integer, Place())
         given = {"temperature": request.get("temperature"), "topP": request.get("top_p"), "topK": top_k}
@@ -85,12 +102,17 @@ class ResponseFormat:
         return _ASK_FOR_OBJECT if self.schema is None else _ASK_FOR_SCHEMA + codec.encode_text(self.schema)
 
 
+_TEXT: Final = ResponseFormat(json=False)
+
+
 def read_format(value: JsonObject | None) -> ResponseFormat:
     """Read `response_format`. Raises `InvalidRequest`."""
+    if value is None:
+        return _TEXT
     place = Place(("response_format",))
-    kind = "text" if value is None else reading.required(value, "type", reading.text, place)
-    if value is None or kind == "text":
-        return ResponseFormat(json=False)
+    kind = reading.required(value, "type", reading.text, place)
+    if kind == "text":
+        return _TEXT
     if kind == "json_object":
         return ResponseFormat(json=True)
     if kind != "json_schema":

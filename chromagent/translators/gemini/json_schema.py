@@ -7,10 +7,11 @@ Referenced schemas are cleaned once each and named in `$defs`, so no document ex
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
+
+import msgspec
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
@@ -62,8 +63,7 @@ _APPLIES: Final = {
 }
 
 
-@dataclass(slots=True)
-class CleanSchema:
+class CleanSchema(msgspec.Struct):
     """A schema that Gemini accepts; `weakened` says that it allows more than the original."""
 
     schema: JsonObject

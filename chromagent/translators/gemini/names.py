@@ -15,7 +15,7 @@ class NameMap:
     """Client's name ↔ Gemini's name."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        unique = list(dict.fromkeys(names))
+        unique = dict.fromkeys(names)
         self._there = {name: name for name in unique if _VALID.fullmatch(name)}
         self._back = dict(self._there)
         for name in unique:

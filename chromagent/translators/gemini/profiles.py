@@ -5,9 +5,10 @@ Source: wire-gemini §1.8 and §1.9. Unknown names of the family get what their 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
+
+import msgspec
 
 from chromagent.errors import InvalidRequest, ModelNotFound
 
@@ -19,8 +20,7 @@ _LMH: Final = ("LOW", "MEDIUM", "HIGH")
 _MILLION: Final = 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """One family of models."""
 
     generation: float
@@ -81,7 +81,7 @@ _CONSERVATIVE: Final = Profile(0.0, "asked", conservative=True, context_window=N
 
 def with_levels(profile: Profile, levels: Sequence[str] | None) -> Profile:
     """Return the profile with other thinking levels, where an owner knows better than the table."""
-    return profile if levels is None else replace(profile, thinking="level", levels=tuple(levels))
+    return profile if levels is None else msgspec.structs.replace(profile, thinking="level", levels=tuple(levels))
 
 
 @lru_cache(maxsize=256)

@@ -4,8 +4,9 @@ Source: wire-gemini §2.11. Families think by level, by token budget, only when 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
@@ -20,8 +21,7 @@ _BUDGET_OF: Final = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24_576
 _LEVEL_BUDGET: Final = {"MINIMAL": 512, "LOW": 1024, "MEDIUM": 8192, "HIGH": 24_576, "XHIGH": 24_576}
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What the client asked for; None where it said nothing."""
 
     effort: str | None = None
@@ -32,8 +32,14 @@ class Wish:
     """The request's field that said how much."""
 
 
+_DIALECTS: Final = frozenset({"reasoning_effort", "thinking_config", "reasoning", "thinking", "include_reasoning"})
+_NO_WISH: Final = Wish(field="thinking")
+
+
 def read_wish(request: Mapping[str, JsonValue], google: JsonObject) -> Wish:
     """Read all dialects; the first source that says how much to think wins. Raises `InvalidRequest`."""
+    if not google and _DIALECTS.isdisjoint(request):
+        return _NO_WISH
     level, budget, include = _read_thinking_config(request, google)
     effort = request.get("reasoning_effort")
     effort = "none" if effort == "disable" else effort

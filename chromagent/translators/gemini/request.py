@@ -10,6 +10,7 @@ from chromagent.errors import GatewayError, InvalidRequest
 from chromagent.translators import lenient
 from chromagent.translators.folding import fold
 from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, signatures, tools
+from chromagent.translators.gemini.contents import ContentWriter
 from chromagent.translators.gemini.errors import ErrorReader, Origins, find_repair
 from chromagent.translators.gemini.media import MediaReader
 from chromagent.translators.gemini.names import NameMap
@@ -19,6 +20,7 @@ from chromagent.translators.gemini.parts import Reading
 from chromagent.translators.gemini.profiles import profile_of, with_levels
 from chromagent.translators.gemini.response import AnswerReader, Policy, read_whole
 from chromagent.translators.gemini.stream import GeminiStream
+from chromagent.translators.gemini.turns import HistoryCall, SystemTurn, Turn
 from chromagent.translators.parameters import require_faithful
 from chromagent.translators.protocol import Answer, Call
 
@@ -92,16 +94,15 @@ class GeminiTranslation:
         call, options, request, repairs = self._call, self._options, self._request, self._call.repairs
         developer = options.surface == "developer"
         media = MediaReader(call, http_media=options.http_media, developer=developer)
-        turns = messages.ConversationReader(call, media).read()
+        conversation = messages.ConversationReader(call, media)
+        turns = conversation.read()
         toolset = tools.read_tools(request, self._profile)
         choice = tools.read_choice(request, toolset)
-        names = NameMap(
-            [*toolset.names(), *(made.name for turn in turns if isinstance(turn, messages.ModelTurn) for made in turn.calls)]
-        )
+        names = NameMap([*toolset.names(), *(made.name for made in conversation.calls)])
         if errors.SIGNATURES in repairs:
-            self._forget(turns)
+            self._forget(conversation.calls)
 
-        writer = messages.ContentWriter(
+        writer = ContentWriter(
             names,
             self._profile,
             sends_ids=options.sends_ids and errors.IDS not in repairs,
@@ -120,7 +121,8 @@ class GeminiTranslation:
         choice, systems = self._put_format(config, wanted, toolset, choice, systems)
         if systems:
             body["systemInstruction"] = {"parts": [{"text": text} for text in systems]}
-        self._put_tools(body, toolset, choice, names)
+        if toolset.functions or toolset.built_in:
+            self._put_tools(body, toolset, choice, names)
         if config:
             body["generationConfig"] = config
         self._put_rest(body)
@@ -129,12 +131,10 @@ class GeminiTranslation:
         self._reading = self._make_reading(names, toolset)
         return body
 
-    def _forget(self, turns: Sequence[messages.Turn]) -> None:
+    def _forget(self, calls: Sequence[HistoryCall]) -> None:
         """Signatures of this conversation were refused: they must not come back from memory either."""
-        for turn in turns:
-            if isinstance(turn, messages.ModelTurn):
-                for made in turn.calls:
-                    self._call.memory.pop(made.identifier, None)
+        for made in calls:
+            self._call.memory.pop(made.identifier, None)
 
     def _generation(self, resolution: str | None) -> JsonObject:
         request, profile = self._request, self._profile
@@ -154,7 +154,8 @@ class GeminiTranslation:
             config["thinkingConfig"] = thinking
         if profile.thinking != "never" and reasoning.is_weaker(wish, profile, thinking):
             self.downgraded.append(wish.field)
-        config |= generation.modalities(request, profile, self._options.voices)
+        if "modalities" in request:
+            config |= generation.modalities(request, profile, self._options.voices)
         if "audio" in request and "audio" not in (request.get("modalities") or []):
             self.ignored.append("audio")
         return config
@@ -218,8 +219,6 @@ class GeminiTranslation:
         options, request, google = self._options, self._request, self._google
         developer = options.surface == "developer"
         extensions.apply(body, google, developer=developer)
-        if not body["generationConfig"]:
-            del body["generationConfig"]
         parent = "" if options.surface != "vertex" else f"projects/{self._call.project}/locations/{self._call.location}/"
         if (cache := extensions.cached_content(google, body, parent=parent)) is not None:
             body["cachedContent"] = cache
@@ -273,12 +272,12 @@ class GeminiTranslation:
         )
 
 
-def _split_systems(turns: Sequence[messages.Turn], *, inline: bool) -> tuple[list[str], list[messages.Turn]]:
+def _split_systems(turns: Sequence[Turn], *, inline: bool) -> tuple[list[str], list[Turn]]:
     """Take system texts out of the conversation: all of them, or those before anybody else spoke."""
     systems: list[str] = []
-    rest: list[messages.Turn] = []
+    rest: list[Turn] = []
     for turn in turns:
-        if isinstance(turn, messages.SystemTurn) and not (inline and rest):
+        if isinstance(turn, SystemTurn) and not (inline and rest):
             systems += turn.texts
         else:
             rest.append(turn)

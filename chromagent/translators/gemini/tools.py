@@ -4,8 +4,9 @@ Source: wire-gemini §2.6 and §2.8. Tools are read first; they are written when
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
+
+import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
@@ -34,8 +35,7 @@ _BUILT_IN: Final = {
 }
 
 
-@dataclass(slots=True)
-class Declaration:
+class Declaration(msgspec.Struct):
     """One function, as the client declared it. `index` is its place in the request."""
 
     index: int
@@ -46,12 +46,11 @@ class Declaration:
     custom: bool = False
 
 
-@dataclass(slots=True)
-class ToolSet:
+class ToolSet(msgspec.Struct):
     """All tools of a request."""
 
-    functions: list[Declaration] = field(default_factory=list[Declaration])
-    built_in: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    functions: list[Declaration]
+    built_in: dict[str, JsonObject]
     legacy: bool = False
     """They came as `functions`: answers use `function_call`."""
     weakened: bool = False
@@ -75,9 +74,12 @@ class ToolChoice(NamedTuple):
     names: list[str] | None = None
 
 
+_AUTO: Final = ToolChoice("auto")
+
+
 def read_tools(request: Mapping[str, JsonValue], profile: Profile) -> ToolSet:
     """Read `tools`, `functions` and `web_search_options`. Raises `InvalidRequest`."""
-    tools = ToolSet()
+    tools = ToolSet([], {})
     for index, tool in enumerate(request.get("tools") or []):
         _read_tool(tools, tool, index)
     if functions := request.get("functions"):
@@ -150,8 +152,10 @@ def read_choice(request: Mapping[str, JsonValue], tools: ToolSet) -> ToolChoice:
     """Read `tool_choice` or `function_call`. Raises `InvalidRequest`."""
     field_name = "tool_choice" if request.get("tool_choice") is not None else "function_call"
     value = request.get(field_name)
-    if value is None or value in ("auto", "none"):
-        return ToolChoice(value or "auto")
+    if value is None or value == "auto":
+        return _AUTO
+    if value == "none":
+        return ToolChoice("none")
     chosen = _read_chosen(value, field_name)
     if not tools.functions:
         raise InvalidRequest(f"'{field_name}' needs tools to choose from.", param=field_name, code=_COMBINATION)
