@@ -183,7 +183,7 @@ class ContentWriter:
 
 
 def _are_ids(texts: list[str]) -> bool:
-    return len(set(texts)) == len(texts) and all(_SAFE_ID.fullmatch(text) for text in texts)
+    return len(set(texts)) == len(texts) and all(map(_SAFE_ID.fullmatch, texts))
 
 
 def _separate(contents: list[_Emitted]) -> list[_Emitted]:

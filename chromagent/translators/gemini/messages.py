@@ -16,6 +16,7 @@ from chromagent.translators.gemini.media import MediaReader
 from chromagent.translators.gemini.turns import HistoryCall, MediaPart, ModelTurn, Piece, Result, Speech, SystemTurn, Turn, UserTurn
 from chromagent.translators.protocol import Call
 
+_CALLS: Final = frozenset({"tool_calls", "function_call"})
 _DETAILS: Final = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH", "original": "MEDIA_RESOLUTION_ULTRA_HIGH"}
 
 
@@ -88,9 +89,8 @@ class ConversationReader:
                 group.media.append(piece)
             elif piece:
                 spoken.append(Speech(piece))
-        for index, image in enumerate(self._images(message)):
-            here = place.at("images", index, "image_url", "url")
-            group.media.append(MediaPart(self._media.read_url(image, here, assumed="image/jpeg")))
+        if "images" in message:
+            group.media += self._images(message["images"], place)
         refusal = message.get("refusal")
         if refusal and isinstance(refusal, str) and not spoken:
             spoken.append(Speech(refusal))
@@ -98,16 +98,17 @@ class ConversationReader:
             spoken[-1].signature = signatures.of_extra_content(message)
         group.pieces += spoken
 
-    def _images(self, message: JsonObject) -> Iterator[str]:
-        images = message.get("images")
-        for image in cast("list[JsonValue]", images) if isinstance(images, list) else []:
-            url = cast("JsonObject", image).get("image_url") if isinstance(image, dict) else None
-            url = cast("JsonObject", url).get("url") if isinstance(url, dict) else url
-            if isinstance(url, str):
-                yield url
+    def _images(self, images: JsonValue, place: Place) -> list[MediaPart]:
+        """Read pictures that the model once made."""
+        return [
+            MediaPart(self._media.read_url(url, place.at("images", index, "image_url", "url"), assumed="image/jpeg"))
+            for index, url in enumerate(_urls(images))
+        ]
 
     def _read_calls(self, message: JsonObject, place: Place) -> list[HistoryCall]:
         calls: list[HistoryCall] = []
+        if _CALLS.isdisjoint(message):
+            return calls
         details = signatures.of_reasoning_details(message)
         for index, item in enumerate(reading.optional(message, "tool_calls", reading.array, place) or []):
             here = place.at("tool_calls", index)
@@ -203,6 +204,14 @@ class ConversationReader:
         "tool": _read_tool,
         "function": _read_function,
     }
+
+
+def _urls(images: JsonValue) -> Iterator[str]:
+    for image in cast("list[JsonValue]", images) if isinstance(images, list) else []:
+        url = cast("JsonObject", image).get("image_url") if isinstance(image, dict) else None
+        url = cast("JsonObject", url).get("url") if isinstance(url, dict) else url
+        if isinstance(url, str):
+            yield url
 
 
 def _arguments(value: JsonValue) -> JsonObject:

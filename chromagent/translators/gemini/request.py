@@ -98,7 +98,7 @@ class GeminiTranslation:
         turns = conversation.read()
         toolset = tools.read_tools(request, self._profile)
         choice = tools.read_choice(request, toolset)
-        names = NameMap([*toolset.names(), *(made.name for made in conversation.calls)])
+        names = NameMap([*toolset.functions, *(made.name for made in conversation.calls)])
         if errors.SIGNATURES in repairs:
             self._forget(conversation.calls)
 
@@ -177,7 +177,7 @@ class GeminiTranslation:
             if choice.mode != "none":
                 self.downgraded = list(dict.fromkeys([*self.downgraded, "response_format"]))
                 return choice, [*systems, wanted.instruction()]
-            toolset.functions, toolset.built_in = [], {}
+            toolset.functions, toolset.built_in = {}, {}
         config["responseMimeType"] = "application/json"
         if wanted.schema is not None and self._openapi:
             config["responseSchema"] = tools.to_openapi(wanted.schema, tools.Place(("response_format", "json_schema", "schema")))
@@ -240,7 +240,7 @@ class GeminiTranslation:
         only_old = "max_tokens" in self._request and "max_completion_tokens" not in self._request
         return Origins(
             project=self._call.project,
-            declarations=[f"{place}[{function.index}]" for function in toolset.functions],
+            declarations=[f"{place}[{function.index}]" for function in toolset.functions.values()],
             contents=contents,
             limit_field="max_tokens" if only_old else "max_completion_tokens",
         )

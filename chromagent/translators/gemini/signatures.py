@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.translators import sealing
@@ -18,22 +18,15 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _FOREIGN_MARK: Final = "__thought__"
 
 
-class CallId(NamedTuple):
-    """An id as clients bring it, taken apart."""
-
-    plain: str
-    signature: str | None = None
-
-
-def read_id(text: str) -> CallId:
-    """Take an id apart: our own seal, or the suffix that another gateway uses."""
+def read_id(text: str) -> tuple[str, str | None]:
+    """Return the plain id and the signature inside: by our own seal, or by the suffix that another gateway uses."""
     if "__" not in text:  # both begin so
-        return CallId(text)
+        return text, None
     plain, sealed = sealing.unseal(text, "google")
     if plain != text:
-        return CallId(plain, sealed)
+        return plain, sealed
     plain, mark, signature = text.partition(_FOREIGN_MARK)
-    return CallId(plain, signature if mark and is_signature(signature) else None)
+    return plain, signature if mark and is_signature(signature) else None
 
 
 def is_signature(value: JsonValue) -> bool:

@@ -3,7 +3,7 @@
 Source: wire-gemini §2.6 and §2.8. Tools are read first; they are written when the names of the whole conversation are known.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -49,7 +49,8 @@ class Declaration(msgspec.Struct):
 class ToolSet(msgspec.Struct):
     """All tools of a request."""
 
-    functions: list[Declaration]
+    functions: dict[str, Declaration]
+    """By name, in the client's order."""
     built_in: dict[str, JsonObject]
     legacy: bool = False
     """They came as `functions`: answers use `function_call`."""
@@ -59,11 +60,7 @@ class ToolSet(msgspec.Struct):
     @property
     def custom(self) -> frozenset[str]:
         """Names of custom tools."""
-        return frozenset(function.name for function in self.functions if function.custom)
-
-    def names(self) -> list[str]:
-        """Names of all functions in order."""
-        return [function.name for function in self.functions]
+        return frozenset(name for name, function in self.functions.items() if function.custom)
 
 
 class ToolChoice(NamedTuple):
@@ -79,7 +76,7 @@ _AUTO: Final = ToolChoice("auto")
 
 def read_tools(request: Mapping[str, JsonValue], profile: Profile) -> ToolSet:
     """Read `tools`, `functions` and `web_search_options`. Raises `InvalidRequest`."""
-    tools = ToolSet([], {})
+    tools = ToolSet({}, {})
     for index, tool in enumerate(request.get("tools") or []):
         _read_tool(tools, tool, index)
     if functions := request.get("functions"):
@@ -88,7 +85,7 @@ def read_tools(request: Mapping[str, JsonValue], profile: Profile) -> ToolSet:
         tools.legacy = True
         for index, function in enumerate(functions):
             place = Place(("functions", index))
-            tools.functions.append(_read_function(tools, reading.mapping(function, place), index, place))
+            _read_function(tools, reading.mapping(function, place), index, place)
     if len(tools.functions) > MOST_DECLARATIONS:
         raise wrong_value(Place(("tools",)), f"At most {MOST_DECLARATIONS} functions are possible.", "array_above_max_length")
     mixed = "tools" if tools.built_in else "web_search_options"
@@ -105,9 +102,9 @@ def _read_tool(tools: ToolSet, tool: JsonObject, index: int) -> None:
     kind = tool.get("type")
     if kind == "function" or (kind is None and "function" in tool):
         function = reading.required(tool, "function", reading.mapping, place)
-        tools.functions.append(_read_function(tools, function, index, place.at("function")))
+        _read_function(tools, function, index, place.at("function"))
     elif kind == "custom":
-        tools.functions.append(_read_custom(tools, tool, index, place))
+        _read_custom(tools, tool, index, place)
     else:
         name = str(kind) if kind is not None else next(iter(tool), "")
         built_in = _BUILT_IN.get(name)
@@ -116,19 +113,18 @@ def _read_tool(tools: ToolSet, tool: JsonObject, index: int) -> None:
         tools.built_in.setdefault(built_in, lenient.member(tool, name) or lenient.member(tool, built_in))
 
 
-def _read_function(tools: ToolSet, function: JsonObject, index: int, place: Place) -> Declaration:
+def _read_function(tools: ToolSet, function: JsonObject, index: int, place: Place) -> None:
     name = _read_name(tools, function, place)
     description = reading.optional(function, "description", reading.text, place) or ""
     parameters = reading.optional(function, "parameters", reading.mapping, place)
     cleaned = json_schema.clean_parameters(parameters, place.at("parameters")) if parameters else None
     tools.weakened |= cleaned is not None and cleaned.weakened
     schema = None if cleaned is None else cleaned.schema
-    return Declaration(
-        index, name, description, schema, strict=reading.optional(function, "strict", reading.boolean, place) or False
-    )
+    strict = reading.optional(function, "strict", reading.boolean, place) or False
+    tools.functions[name] = Declaration(index, name, description, schema, strict)
 
 
-def _read_custom(tools: ToolSet, tool: JsonObject, index: int, place: Place) -> Declaration:
+def _read_custom(tools: ToolSet, tool: JsonObject, index: int, place: Place) -> None:
     custom = reading.required(tool, "custom", reading.mapping, place)
     here = place.at("custom")
     name = _read_name(tools, custom, here)
@@ -136,14 +132,14 @@ def _read_custom(tools: ToolSet, tool: JsonObject, index: int, place: Place) -> 
     if form.get("type", "text") != "text":
         raise wrong_value(here.at("format"), "Grammars cannot be sent to this model.", "unsupported_value")
     description = reading.optional(custom, "description", reading.text, here) or ""
-    return Declaration(index, name, description, _CUSTOM_SCHEMA, custom=True)
+    tools.functions[name] = Declaration(index, name, description, _CUSTOM_SCHEMA, custom=True)
 
 
 def _read_name(tools: ToolSet, container: JsonObject, place: Place) -> str:
     name = reading.required(container, "name", reading.text, place)
     if not name:
         raise wrong_value(place.at("name"), "A function needs a name.")
-    if name in tools.names():
+    if name in tools.functions:
         raise wrong_value(place.at("name"), f"There are two functions named '{name[:64]}'.")
     return name
 
@@ -159,9 +155,8 @@ def read_choice(request: Mapping[str, JsonValue], tools: ToolSet) -> ToolChoice:
     chosen = _read_chosen(value, field_name)
     if not tools.functions:
         raise InvalidRequest(f"'{field_name}' needs tools to choose from.", param=field_name, code=_COMBINATION)
-    known = set(tools.names())
     for name in chosen.names or []:
-        if name not in known:
+        if name not in tools.functions:
             raise InvalidRequest(f"'{field_name}' names '{name[:64]}', which is not among the tools.", param=field_name)
     return chosen
 
@@ -203,7 +198,7 @@ def _read_named(container: JsonObject, kind: str, place: Place) -> str:
 
 def write_tools(tools: ToolSet, choice: ToolChoice, names: NameMap, *, openapi: bool) -> list[JsonObject]:
     """Return Gemini's `tools`: one element with all functions, then one for each built-in tool."""
-    kept: Sequence[Declaration] = tools.functions
+    kept = list(tools.functions.values())
     if choice.mode == "auto" and choice.names is not None:
         kept = [function for function in kept if function.name in choice.names]
     written: list[JsonObject] = []
@@ -243,7 +238,7 @@ def write_choice(tools: ToolSet, choice: ToolChoice, names: NameMap, *, validate
         if choice.names is not None:
             config["allowedFunctionNames"] = [names.there(name) for name in choice.names]
         return config
-    if validated and any(_is_offered(function, choice.names) and function.strict for function in tools.functions):
+    if validated and any(_is_offered(function, choice.names) and function.strict for function in tools.functions.values()):
         return {"mode": "VALIDATED"}
     return None
 
