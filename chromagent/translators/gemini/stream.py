@@ -61,16 +61,18 @@ class GeminiStream:
     def feed(self, event: ServerSentEvent) -> list[Delta]:
         """Take one event. Raises `GatewayError`."""
         data = event.data
-        self.done = self.done or data == _DONE
         if self.done:
+            return []
+        if not self._next_hop and not self._unfinished and (deltas := self._reader.read_plain(data)) is not None:
+            return deltas
+        if data == _DONE:
+            self.done = True
             return []
         if self._next_hop:
             self._next_hop = False
             self._reader.next_answer()
         if self._unfinished:
             data, self._unfinished = self._unfinished + data, b""
-        elif (deltas := self._reader.read_plain(data)) is not None:
-            return deltas
         try:
             document = codec.decode(data)
         except codec.MalformedJson as error:
