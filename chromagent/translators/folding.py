@@ -4,13 +4,15 @@ Every wire format reads a whole answer with the reader of its streams and folds 
 construction. Shapes: openai 3.54.0, `ChatCompletion`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from chromagent.codec import JsonObject
 from chromagent.translators.protocol import Delta, Head
 
 _TEXTS: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
+_SPOKEN: Final = frozenset({"audio", "function_call"})
+"""Members that stand for content."""
 _LISTS: Final = frozenset({"annotations", "images", "thinking_blocks", "anthropic_content"})
 _NUMBERED: Final = frozenset({"thinking_blocks", "anthropic_content"})
 """Lists whose items carry an `index` in chunks only, for clients that accumulate."""
@@ -73,10 +75,9 @@ class _Choice:
     def finish(self, index: int) -> JsonObject:
         """Return the choice as OpenAI writes it."""
         texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
-        silent = bool(self._calls) or texts.get("refusal") or self._members.keys() & {"audio", "function_call"}
         message: JsonObject = {
             "role": "assistant",
-            "content": texts.pop("content", None if silent else self._silence),
+            "content": texts.pop("content") if "content" in texts else self._content_of_none(texts),
             "refusal": texts.pop("refusal", None),
             **texts,
             **self._members,
@@ -84,6 +85,10 @@ class _Choice:
         if self._calls:
             message["tool_calls"] = self._calls
         return {"index": index, "message": message, "logprobs": self._logprobs, "finish_reason": self.finish_reason}
+
+    def _content_of_none(self, texts: Mapping[str, str]) -> str | None:
+        spoken = self._calls or texts.get("refusal") or not _SPOKEN.isdisjoint(self._members)
+        return None if spoken else self._silence
 
     def _add_call(self, call: JsonObject) -> None:
         index: int = call["index"]

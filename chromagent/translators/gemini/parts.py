@@ -96,6 +96,11 @@ class ChoiceReader:
         """Something a client can see was told, besides calls and thoughts."""
         return bool(self._text) or self._images > 0 or (self._audio is not None and self._audio.has_content)
 
+    @property
+    def silent(self) -> bool:
+        """There are neither calls nor content."""
+        return not (self._calls or self.has_content)
+
     def read(self, candidate: JsonObject) -> None:
         """Read what one event says about this choice."""
         self.seen = True

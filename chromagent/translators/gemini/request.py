@@ -46,8 +46,9 @@ class GeminiTranslation:
 
     def response(self, bodies: Sequence[JsonObject]) -> Answer:
         """Read a complete answer."""
-        if fault := next((body for body in bodies if "error" in body and "candidates" not in body), None):
-            raise self._errors.read_document(fault, status=500)
+        for body in bodies:
+            if "error" in body and "candidates" not in body:
+                raise self._errors.read_document(body, status=500)
         reader = self._answer_reader(streamed=False)
         deltas = read_whole(reader, bodies)
         return Answer(fold(reader.head, deltas, reader.usage, choices=self._request.get("n", 1)), reader.upstream_model)

@@ -55,6 +55,13 @@ class Policy(msgspec.Struct, frozen=True):
 class AnswerReader:
     """Reads the answer to one request, which may take several upstream answers."""
 
+    _id = ""
+    _blocked: JsonObject | None = None
+    _started = False
+    _told = False
+    _model_version: JsonValue = ""
+    upstream_model = ""
+
     def __init__(self, reading: Reading, policy: Policy) -> None:
         self._reading = reading
         self._policy = policy
@@ -62,13 +69,7 @@ class AnswerReader:
         self._used_ids: set[str] = set()
         self._choices = [ChoiceReader(reading, index, self._used_ids, self._deltas) for index in range(policy.choices)]
         self._counter = UsageCounter()
-        self._id = ""
         self._created = reading.created
-        self._blocked: JsonObject | None = None
-        self._started = False
-        self._told = False
-        self._model_version: JsonValue = ""
-        self.upstream_model = ""
 
     @property
     def head(self) -> Head:
@@ -129,7 +130,8 @@ class AnswerReader:
         if metadata := answer.get("usageMetadata"):
             self._counter.take(metadata)
         candidates = cast("list[JsonObject]", answer.get("candidates") or ())
-        numbered = self._policy.streamed or any("index" in candidate for candidate in candidates)  # then a missing one is 0
+        several = len(candidates) > 1 and not self._policy.streamed
+        numbered = not several or any("index" in candidate for candidate in candidates)  # then a missing one is 0
         for position, candidate in enumerate(candidates):
             index = candidate.get("index", 0 if numbered else position)
             if 0 <= index < len(self._choices):
@@ -161,7 +163,7 @@ class AnswerReader:
     @property
     def failed(self) -> frozenset[int]:
         """Choices that ended in a failure while others did not: their calls must not be made."""
-        return frozenset(index for index, choice in enumerate(self._choices) if choice.finish_reason in _FAILURES)
+        return frozenset([index for index, choice in enumerate(self._choices) if choice.finish_reason in _FAILURES])
 
     @property
     def _may_retry(self) -> bool:
@@ -196,12 +198,12 @@ class AnswerReader:
         self._deltas.append(Delta(index, {}, None, found))
 
     def _take(self) -> list[Delta]:
-        """Hand over what arose. The role chunks of all choices come first, with whatever comes first."""
+        """Hand over what arose. In a stream the role chunks of all choices come first, with whatever comes first."""
         deltas = self._deltas.copy()
         self._deltas.clear()
         if deltas and not self._told:
             self._told = True
-            return [*_roles(self._policy.choices), *deltas]
+            return [*_roles(self._policy.choices), *deltas] if self._policy.streamed else deltas
         return deltas
 
     def _refuse_prompt(self, feedback: JsonObject) -> list[Delta]:
@@ -213,16 +215,14 @@ class AnswerReader:
         return [*_roles(1), *self._deltas]
 
     def _is_empty(self) -> bool:
-        return self._counter.candidates == 0 and not any(
-            choice.has_calls or choice.has_content or choice.finish_reason != "STOP" for choice in self._choices
-        )
+        return self._counter.candidates == 0 and all(choice.silent and choice.finish_reason == "STOP" for choice in self._choices)
 
     def _fault(self, choice: ChoiceReader) -> str:
         """Return the code of the failure that a choice ended in; empty if it is none."""
         reason = choice.finish_reason
         if reason in _FAILURES:
             return str(reason).lower()
-        if choice.has_calls or choice.has_content:
+        if not choice.silent:
             return _BROKEN_OFF if self._policy.streamed and reason is None and choice is self._choices[0] else ""
         if reason == "OTHER":
             return "upstream_stopped"
@@ -236,9 +236,8 @@ class AnswerReader:
 
     def _close(self, index: int, choice: ChoiceReader) -> None:
         reason = choice.finish_reason
-        silent = not (choice.has_calls or choice.has_content)
         finish = self._finish_reason(choice)
-        if finish == "content_filter" and silent and reason not in _FAILURES:
+        if finish == "content_filter" and choice.silent and reason not in _FAILURES:
             text = choice.finish_message or f"The response was blocked by the upstream safety system ({reason})."
             self._deltas.append(Delta(index, {"refusal": text}))
         self._deltas.append(Delta(index, {}, finish))
