@@ -77,7 +77,7 @@ class ContentWriter:
         """Write all turns. System turns are the caller's, unless they are to stand in line."""
         for turn in turns:
             if isinstance(turn, UserTurn):
-                self._add_user([self._part(piece) for piece in turn.pieces], turn.index)
+                self._add_user([self._part(piece) for piece in turn.pieces if piece != ""], turn.index)
             elif isinstance(turn, ModelTurn):
                 self._write_model(turn, missing_results)
             elif inline_system and turn.texts:
@@ -92,9 +92,9 @@ class ContentWriter:
             self._waiting = []
         last = self._emitted[-1] if self._emitted else None
         if last is None or last.role != "user" or last.fixed:
-            last = _Emitted("user", [], index)
-            self._emitted.append(last)
-        last.parts += parts
+            self._emitted.append(_Emitted("user", parts, index))
+        else:
+            last.parts += parts
 
     def _write_model(self, turn: ModelTurn, missing_results: str) -> None:
         self._waiting += turn.media
@@ -157,8 +157,8 @@ class ContentWriter:
 
     def _finish(self, *, separate_users: bool) -> list[Content]:
         for content in self._emitted:
-            if content.role == "user" and not content.fixed:
-                content.parts = [part for part in content.parts if part.get("text") != ""] or [SPACE]
+            if not content.parts:
+                content.parts = [SPACE]
         merged = self._merge()
         if not merged or merged[0].role == "model":
             merged.insert(0, _Emitted("user", [SPACE], 0))

@@ -149,6 +149,9 @@ class ConversationReader:
         awaited.pop().result = self._result(message, place)
 
     def _result(self, message: JsonObject, place: Place) -> Result:
+        content = message.get("content")
+        if isinstance(content, str):
+            return Result(content, [], has_text=content != "")
         pieces = self._pieces(message, place)
         texts = [piece for piece in pieces if isinstance(piece, str)]
         return Result("\n".join(texts), [piece for piece in pieces if not isinstance(piece, str)], has_text=any(texts))
@@ -161,6 +164,8 @@ class ConversationReader:
         content = message.get("content")
         if isinstance(content, str):
             return [content]
+        if content is None:
+            return []
         here = place.at("content")
         return [self._piece(part, here.at(index)) for index, part in enumerate(reading.parts(content, here))]
 

@@ -37,7 +37,7 @@ class HistoryCall(msgspec.Struct):
     result: Result | None = None
 
 
-class Speech(msgspec.Struct):
+class Speech(msgspec.Struct, gc=False):
     """Text of the model; `signature` belongs to its last part."""
 
     text: str
