@@ -11,6 +11,7 @@ import msgspec
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import GatewayError, InvalidRequest, UpstreamInvalidResponse
+from chromagent.translators import lenient
 from chromagent.translators.gemini import plain_events
 from chromagent.translators.gemini.parts import ChoiceReader, Reading, logprobs
 from chromagent.translators.gemini.usage import UsageCounter
@@ -208,7 +209,7 @@ class AnswerReader:
 
     def _refuse_prompt(self, feedback: JsonObject) -> list[Delta]:
         reason = feedback.get("blockReason")
-        text = feedback.get("blockReasonMessage") or f"The prompt was blocked by the upstream safety system ({reason})."
+        text = lenient.text(feedback, "blockReasonMessage") or f"The prompt was blocked by the upstream safety system ({reason})."
         if self._policy.block_is_error:
             raise InvalidRequest(text, param="messages", code="content_policy_violation")
         self._deltas += [Delta(0, {"refusal": text}), Delta(0, {}, "content_filter")]
