@@ -1,11 +1,11 @@
 """Turns → contents. Hides what Gemini refuses about their order, and what a result must look like.
 
-Source: wire-gemini §2.4, §2.5.
+Source: wire-gemini §2.4, §2.5. Turns are what `messages` reads: of one speaker each, in the client's words.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -15,7 +15,6 @@ from chromagent.errors import InvalidRequest
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.profiles import Profile
-from chromagent.translators.gemini.turns import HistoryCall, MediaPart, ModelTurn, Piece, Result, Speech, Turn, UserTurn
 from chromagent.translators.gemini.wire import Content, Part
 
 NO_RESULT: Final = {"error": "no result was provided for this call"}
@@ -26,6 +25,71 @@ _SAFE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 LARGEST_INTEGER: Final = 2**53
 """Integers beyond it would be rounded: protobuf's Struct holds doubles."""
 _DEEPEST: Final = 50
+
+
+class MediaPart(msgspec.Struct):
+    """A part that is not text, with the resolution that was asked for."""
+
+    part: Part
+    resolution: str | None = None
+
+
+Piece: TypeAlias = "str | MediaPart"
+
+
+class Result(msgspec.Struct):
+    """What a tool answered."""
+
+    text: str
+    media: list[MediaPart]
+    has_text: bool
+
+
+class HistoryCall(msgspec.Struct):
+    """A call that the model once made."""
+
+    identifier: str
+    name: str
+    arguments: JsonObject
+    signature: str | None
+    legacy: bool = False
+    result: Result | None = None
+
+
+class Speech(msgspec.Struct, gc=False):
+    """Text of the model; `signature` belongs to its last part."""
+
+    text: str
+    signature: str | None = None
+
+
+class SystemTurn(msgspec.Struct):
+    """System or developer text."""
+
+    index: int
+    texts: list[str]
+
+
+class UserTurn(msgspec.Struct):
+    """What the user said."""
+
+    index: int
+    pieces: list[Piece]
+
+
+class ModelTurn(msgspec.Struct):
+    """A run of assistant messages, and the results of its calls."""
+
+    index: int
+    pieces: list[Speech | HistoryCall]
+    calls: list[HistoryCall]
+    """Those among the pieces, in order."""
+    media: list[MediaPart]
+    open: bool = True
+    """Further assistant messages join it, until somebody else speaks."""
+
+
+Turn: TypeAlias = SystemTurn | UserTurn | ModelTurn
 
 
 class _Emitted(msgspec.Struct):

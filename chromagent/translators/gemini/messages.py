@@ -11,9 +11,19 @@ from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.gemini import signatures
-from chromagent.translators.gemini.contents import LARGEST_INTEGER
+from chromagent.translators.gemini.contents import (
+    LARGEST_INTEGER,
+    HistoryCall,
+    MediaPart,
+    ModelTurn,
+    Piece,
+    Result,
+    Speech,
+    SystemTurn,
+    Turn,
+    UserTurn,
+)
 from chromagent.translators.gemini.media import MediaReader
-from chromagent.translators.gemini.turns import HistoryCall, MediaPart, ModelTurn, Piece, Result, Speech, SystemTurn, Turn, UserTurn
 from chromagent.translators.protocol import Call
 
 _CALLS: Final = frozenset({"tool_calls", "function_call"})

@@ -6,7 +6,7 @@ Source: wire-gemini §3.4–3.6, §3.8, §3.10. Used for streams and, part by pa
 import hashlib
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 import msgspec
 
@@ -15,11 +15,13 @@ from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import UpstreamInvalidResponse
 from chromagent.translators import lenient, sealing
 from chromagent.translators.gemini import grounding
-from chromagent.translators.gemini.audio import AudioReader
 from chromagent.translators.gemini.grounding import Source
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.partial_arguments import ArgumentWriter, plain
 from chromagent.translators.protocol import Delta
+
+if TYPE_CHECKING:
+    from chromagent.translators.gemini.audio import AudioReader
 
 _USUAL: Final = frozenset({"content", "finishReason", "index"})
 """All that most events say of a candidate."""
@@ -68,7 +70,7 @@ class ChoiceReader:
     _partial: _PartialCall | None = None
     _signature: str | None = None
     _marked = False
-    _audio: AudioReader | None = None
+    _audio: "AudioReader | None" = None
     _text_base = 0
     _grounding: JsonObject | None = None
     _citations: JsonObject | None = None
@@ -237,6 +239,8 @@ class ChoiceReader:
     def _read_audio(self, media_type: str, content: str) -> None:
         reading = self._reading
         if self._audio is None:
+            from chromagent.translators.gemini.audio import AudioReader  # noqa: PLC0415 - few models speak
+
             identifier, expires_at = f"audio_{reading.call_id}", reading.created + 3600
             self._audio = AudioReader(identifier=identifier, expires_at=expires_at, wav=reading.audio_format == "wav")
         for delta in self._audio.feed(media_type, content):

@@ -10,7 +10,7 @@ from chromagent.errors import GatewayError, InvalidRequest
 from chromagent.translators import lenient
 from chromagent.translators.folding import fold
 from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, signatures, tools
-from chromagent.translators.gemini.contents import ContentWriter
+from chromagent.translators.gemini.contents import ContentWriter, HistoryCall, SystemTurn, Turn
 from chromagent.translators.gemini.errors import ErrorReader, Origins, find_repair
 from chromagent.translators.gemini.media import MediaReader
 from chromagent.translators.gemini.names import NameMap
@@ -20,7 +20,6 @@ from chromagent.translators.gemini.parts import Reading
 from chromagent.translators.gemini.profiles import profile_of, with_levels
 from chromagent.translators.gemini.response import AnswerReader, Policy, read_whole
 from chromagent.translators.gemini.stream import GeminiStream
-from chromagent.translators.gemini.turns import HistoryCall, SystemTurn, Turn
 from chromagent.translators.parameters import require_faithful
 from chromagent.translators.protocol import Answer, Call
 

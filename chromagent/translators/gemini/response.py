@@ -12,7 +12,7 @@ import msgspec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import GatewayError, InvalidRequest, UpstreamInvalidResponse
 from chromagent.translators import lenient
-from chromagent.translators.gemini import plain_events
+from chromagent.translators.gemini import wire
 from chromagent.translators.gemini.parts import ChoiceReader, Reading, logprobs
 from chromagent.translators.gemini.usage import UsageCounter
 from chromagent.translators.protocol import Delta, Head
@@ -112,8 +112,8 @@ class AnswerReader:
         if not self._told:
             return None
         try:
-            event = plain_events.decode(data)
-        except plain_events.OTHERS:
+            event = wire.decode_plain(data)
+        except wire.NOT_PLAIN:
             return None
         if event.model_version and event.model_version != self._model_version:
             self._read_model(event.model_version)

@@ -13,7 +13,7 @@ from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators import lenient
-from chromagent.translators.gemini import json_schema, openapi_schema, schema_merging
+from chromagent.translators.gemini import json_schema, schema_merging
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.profiles import Profile
 
@@ -221,6 +221,8 @@ def _write_declaration(function: Declaration, names: NameMap, *, openapi: bool) 
 
 def to_openapi(schema: JsonObject, place: Place) -> JsonObject:
     """Rewrite a cleaned schema for old endpoints. Raises `InvalidRequest` when it grows too large."""
+    from chromagent.translators.gemini import openapi_schema  # noqa: PLC0415 - few endpoints are so old
+
     try:
         return openapi_schema.to_openapi(schema)
     except schema_merging.TooLarge as error:

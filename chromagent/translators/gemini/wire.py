@@ -1,9 +1,11 @@
-"""Shapes of Google's `generateContent`, in its own spelling. No logic.
+"""Shapes of Google's `generateContent`, in its own spelling. No logic: but the usual event of a stream is told by its type.
 
 Source: googleapis protos of August 2026, wire-gemini §3.1.
 """
 
-from typing import Any, TypedDict
+from typing import Any, Final, Literal, TypedDict
+
+import msgspec
 
 
 class Blob(TypedDict):
@@ -98,3 +100,36 @@ class GenerateContentResponse(TypedDict, total=False):
     modelVersion: str
     responseId: str
     createTime: str
+
+
+class _PlainPart(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+    thought: bool = False
+
+
+class _PlainContent(msgspec.Struct, forbid_unknown_fields=True):
+    parts: tuple[_PlainPart]
+    role: str = ""
+
+
+class _PlainCandidate(msgspec.Struct, forbid_unknown_fields=True):
+    content: _PlainContent
+    index: Literal[0] = 0
+
+
+class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """An event that says one piece of text of the first choice and nothing else, as nearly all of a stream do.
+
+    The type is the test: what has another member, or another type in one, does not decode.
+    """
+
+    candidates: tuple[_PlainCandidate]
+    usage_metadata: dict[str, Any] | None = None
+    model_version: str = ""
+    create_time: str = ""
+    response_id: str = ""
+
+
+decode_plain: Final = msgspec.json.Decoder(PlainEvent).decode
+"""Reads such an event. Raises one of `NOT_PLAIN` for any other text, which is then the general reader's."""
+NOT_PLAIN: Final = (msgspec.MsgspecError, ValueError, RecursionError)

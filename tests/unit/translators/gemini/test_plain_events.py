@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chromagent.errors import GatewayError
 from chromagent.sse import ServerSentEvent
-from chromagent.translators.gemini import plain_events
+from chromagent.translators.gemini import wire
 from chromagent.translators.protocol import StreamTranslator
 from tests.support import generated_answers, translating
 from tests.support.generated_answers import TEXT
@@ -80,7 +80,7 @@ def test_both_ways_say_the_same(request: dict[str, Any], events: list[Any]) -> N
     options = {"stream_tool_args": True}
     short = watch(translating.gemini(options=options, **request).stream(), events)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plain_events, "decode", refuse)
+        patch.setattr(wire, "decode_plain", refuse)
         general = watch(translating.gemini(options=options, **request).stream(), events)
     assert short == general
 
@@ -94,7 +94,7 @@ def test_both_ways_say_the_same(request: dict[str, Any], events: list[Any]) -> N
     ],
 )
 def test_the_usual_event_is_plain(event: bytes) -> None:
-    assert plain_events.decode(event).candidates[0].content.parts[0].text == "a"
+    assert wire.decode_plain(event).candidates[0].content.parts[0].text == "a"
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_the_usual_event_is_plain(event: bytes) -> None:
     ],
 )
 def test_any_other_event_is_not(event: bytes) -> None:
-    with pytest.raises(plain_events.OTHERS):
-        plain_events.decode(event)
+    with pytest.raises(wire.NOT_PLAIN):
+        wire.decode_plain(event)
