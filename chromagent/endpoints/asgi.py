@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
@@ -38,11 +38,8 @@ class Request:
         self.path: str = scope["path"]
         self._scope = scope
         self._receive = receive
-        self.headers: dict[str, str] = {}
+        self.headers: dict[str, str] = _read_headers(scope["headers"])
         """Values by name in lower case; of a repeated header the last value counts, unless it is a list by its nature."""
-        for raw_name, raw_value in scope["headers"]:  # names are in lower case (ASGI)
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            self.headers[name] = f"{self.headers[name]}, {value}" if name in _LISTS and name in self.headers else value
 
     @property
     def query(self) -> str:
@@ -175,8 +172,7 @@ class Reply:
         """Send status and headers."""
         if content_type:
             self.headers["content-type"] = content_type
-        lines = {name: (name.encode(), _lawful(value)) for name, value in self.headers.items()}
-        headers = list((self._base | lines).values())
+        headers = list((self._base | _write_headers(self.headers)).values())
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -189,9 +185,19 @@ class Reply:
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
-def _lawful(value: str) -> bytes:
-    plain = value.isascii() and value.isprintable()  # nearly every one
-    return value.encode() if plain else _UNLAWFUL.sub("?", value).encode("latin-1")
+def _read_headers(lines: Sequence[HeaderLine]) -> dict[str, str]:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in lines}  # names are in lower case (ASGI)
+    if len(headers) < len(lines):
+        for name in _LISTS & headers.keys():
+            headers[name] = ", ".join(value.decode("latin-1") for key, value in lines if key.decode("latin-1") == name)
+    return headers
+
+
+def _write_headers(headers: Mapping[str, str]) -> dict[str, HeaderLine]:
+    values = "".join(headers.values())
+    if values.isascii() and values.isprintable():  # as nearly always
+        return {name: (name.encode(), value.encode()) for name, value in headers.items()}
+    return {name: (name.encode(), _UNLAWFUL.sub("?", value).encode("latin-1")) for name, value in headers.items()}
 
 
 def _too_large(limit: int) -> RequestTooLarge:

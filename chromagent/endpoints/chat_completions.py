@@ -69,9 +69,7 @@ class ChatCompletions:
         self._prepare()
         admission = outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
         reply.headers |= admission.headers
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type not in _JSON_TYPES:
-            raise InvalidRequest(f"Send the body as application/json, not as {content_type}.", code="invalid_content_type")
+        _check_content_type(request.headers.get("content-type", ""))
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         deadline = asyncio.get_running_loop().time() + timeout
         outcome.request = chat.parse(await request.body(self._settings.max_body_bytes, deadline))
@@ -165,6 +163,14 @@ async def _send_chunks(stream: GatewayStream, heartbeat: Heartbeat, reply: Reply
         await stream.close()
     await heartbeat.stop()
     await reply.write(writer.finish(outcome.usage), last=True)
+
+
+def _check_content_type(header: str) -> None:
+    if header == JSON:  # as nearly always
+        return
+    content_type = header.partition(";")[0].strip().lower()
+    if content_type not in _JSON_TYPES:
+        raise InvalidRequest(f"Send the body as application/json, not as {content_type}.", code="invalid_content_type")
 
 
 async def _start_stream(reply: Reply, outcome: Outcome) -> None:

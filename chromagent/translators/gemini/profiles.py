@@ -107,6 +107,7 @@ _FULL: Final = re.compile(r"projects/([^/]+)/locations/([^/]+)/(.+)")
 _UNSAFE: Final = re.compile(r"\.\.|[?#&%\\\s\x00-\x1f\x7f]")
 
 
+@lru_cache(maxsize=256)
 def resolve(model: str, *, project: str, location: str) -> str:
     """Turn a spelling into a bare model id or `endpoints/N` (wire-gemini §1.8).
 
