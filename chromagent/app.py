@@ -6,7 +6,7 @@ not even imported before one comes: a start that answers `/health` has no use fo
 """
 
 import gc
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -94,8 +94,8 @@ def build_app(
             from chromagent.serving import build_chat  # noqa: PLC0415
         return build_chat(settings, upstreams(), router, providers, door, drain)
 
-    async def answer_chat(request: Request, reply: Reply, outcome: Outcome) -> None:
-        await chat()(request, reply, outcome)
+    def answer_chat(request: Request, reply: Reply, outcome: Outcome) -> Awaitable[None]:
+        return chat()(request, reply, outcome)
 
     enabled = [name for name, backend in settings.backends.items() if backend.enabled]
     providers = _Later(enabled, build_provider)

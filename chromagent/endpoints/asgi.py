@@ -4,7 +4,6 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from chromagent.codec import JsonValue, encode
@@ -37,7 +36,7 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self._scope = scope
-        self._receive = receive
+        self.receive = receive
         self.headers: dict[str, str] = _read_headers(scope["headers"])
         """Values by name in lower case; of a repeated header the last value counts, unless it is a list by its nature."""
 
@@ -79,7 +78,7 @@ class Request:
         async with asyncio.timeout(None) as patience:
             while more:
                 patience.reschedule(min(deadline, now() + BODY_SILENCE))
-                message = await self._receive()
+                message = await self.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientLeft
                 piece = message.get("body", b"")
@@ -89,38 +88,6 @@ class Request:
                 pieces.append(piece)
                 more = message.get("more_body", False)
         return b"".join(pieces)
-
-    def cancelled_when_client_leaves(self) -> "_Watch":
-        """Return a context whose work is cancelled as soon as the client is gone, and raises `ClientLeft` then.
-
-        The body must have been read.
-        """
-        return _Watch(self._receive)
-
-
-class _Watch:
-    """A task beside the work of a request, which waits for the client to leave."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._gone = False
-
-    def __enter__(self) -> None:
-        work = asyncio.current_task()
-        assert work is not None
-        self._work = work
-        self._watcher = work.get_loop().create_task(self._watch())
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._watcher.cancel()
-        if self._gone and isinstance(error, asyncio.CancelledError) and not self._work.uncancel():
-            raise ClientLeft from None
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-        self._work.cancel()
 
 
 class Reply:

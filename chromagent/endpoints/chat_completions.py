@@ -78,7 +78,7 @@ class ChatCompletions:
             reply.headers |= admission.headers
             reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
         ask = self._ask(request, outcome.request, admission.caller, deadline)
-        with request.cancelled_when_client_leaves():
+        with self._drain.work(request.receive, deadline):
             if ask.request.get("stream"):
                 await self._stream(ask, reply, outcome)
             elif self._cache is None:
@@ -120,8 +120,7 @@ class ChatCompletions:
     async def _complete(self, ask: Ask, reply: Reply, outcome: Outcome) -> JsonObject:
         assert outcome.caller is not None
         try:
-            async with self._drain.limit(ask.deadline):
-                completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
+            completion = await self._gateway.complete(ask, outcome.caller, outcome.report)
         finally:
             reply.headers |= _report_headers(outcome)
         outcome.read_completion(completion)
@@ -136,7 +135,7 @@ class ChatCompletions:
             lambda: _start_stream(reply, outcome), reply.write, first=self._settings.prime_timeout, every=self._settings.keepalive
         )
         try:
-            async with self._drain.limit(ask.deadline), heartbeat:
+            async with heartbeat:
                 await _send_chunks(stream, heartbeat, reply, outcome, include_usage=bool(options.get("include_usage")))
         finally:
             self.open_streams -= 1

@@ -7,10 +7,12 @@ a stream that would be cut ends in an error event instead.
 import asyncio
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final
 
-from chromagent.errors import GatewayError, UpstreamTimeout, UpstreamUnavailable
+from chromagent.endpoints.asgi import Receive
+from chromagent.endpoints.work import Work
+from chromagent.errors import UpstreamTimeout, UpstreamUnavailable
 
 GRACE: Final = 8.0
 """Seconds that running answers have after SIGTERM."""
@@ -21,19 +23,15 @@ class Drain:
 
     def __init__(self, grace: float = GRACE) -> None:
         self._grace = grace
-        self.running: set[asyncio.Timeout] = set()
-        """The deadlines of the answers that are being made."""
+        self._works: set[Work] = set()
         self._installed = False
         self.started = False
-        self._ended = False
 
-    def limit(self, deadline: float) -> "_Limit":
-        """Return the context of an answer that is being made: it ends at its deadline, or with this worker, in a `GatewayError`."""
-        return _Limit(self, deadline)
-
-    def cut(self) -> GatewayError:
-        """Return why an answer ended at its deadline: the end of this worker, or the upstream's silence."""
-        return UpstreamUnavailable("The gateway is shutting down. Try again.") if self._ended else UpstreamTimeout()
+    def work(self, receive: Receive, deadline: float) -> Work:
+        """Return the context of an answer that is being made: at its deadline it ends in `UpstreamTimeout`, with this worker in
+        `UpstreamUnavailable`.
+        """
+        return Work(receive, deadline, UpstreamTimeout, self._works)
 
     def install(self) -> None:
         """Listen for SIGTERM, before the server does; once a worker, from within its event loop."""
@@ -57,27 +55,5 @@ class Drain:
             asyncio.get_running_loop().call_later(self._grace, self._end)
 
     def _end(self) -> None:
-        self._ended = True
-        now = asyncio.get_running_loop().time()
-        for limit in self.running:
-            if not limit.expired():  # else its answer is being ended already, and cannot be told so again
-                limit.reschedule(now)
-
-
-class _Limit:
-    """The time that one answer has."""
-
-    def __init__(self, drain: Drain, deadline: float) -> None:
-        self._drain = drain
-        self._timeout = asyncio.timeout_at(deadline)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._drain.running.add(self._timeout)
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._drain.running.discard(self._timeout)
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError as late:
-            raise self._drain.cut() from late
+        for work in self._works:
+            work.end(UpstreamUnavailable("The gateway is shutting down. Try again."))

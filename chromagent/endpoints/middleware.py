@@ -4,7 +4,7 @@ OpenAI-shaped.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -13,7 +13,7 @@ from chromagent.endpoints.asgi import ClientLeft, HeaderLine, Receive, Reply, Re
 from chromagent.endpoints.cors import CorsRules
 from chromagent.endpoints.render import error_event
 from chromagent.endpoints.request_line import Outcome, RequestLine
-from chromagent.endpoints.routes import Endpoint, RouteTable
+from chromagent.endpoints.routes import RouteTable
 from chromagent.errors import GatewayError, InternalError, RequestTimeout, to_body, to_headers
 
 LAST_WORDS: Final = 2.0
@@ -73,12 +73,10 @@ class Face:
         finally:
             await reply.conclude()
 
-    async def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> None:
+    def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> Awaitable[None]:
         if request.method == "OPTIONS":
-            await self._preflight(request, reply, outcome)
-            return
-        endpoint: Endpoint = self._routes.find(request.method, request.path, reply)
-        await endpoint(request, reply, outcome)
+            return self._preflight(request, reply, outcome)
+        return self._routes.find(request.method, request.path, reply)(request, reply, outcome)
 
     async def _preflight(self, request: Request, reply: Reply, outcome: Outcome) -> None:
         outcome.operation = "preflight"

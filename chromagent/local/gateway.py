@@ -14,6 +14,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from chromagent.endpoints.asgi import JSON, ClientLeft, Receive, Reply, Request, Scope, Send
+from chromagent.endpoints.work import Work
 from chromagent.errors import RequestTimeout, RequestTooLarge
 from chromagent.local.openapi import Document, Operation
 
@@ -92,8 +93,8 @@ class LocalGateway:
             url = operation.address + path + (f"?{request.query}" if request.query else "")
             # Made by hand: the client's own way of making requests adds headers and cookies of its own.
             outgoing = httpx.Request(request.method, url, headers=_forwarded_headers(scope, request.peer), content=body)
-            with request.cancelled_when_client_leaves():
-                await self._forward(outgoing, reply, operation.deadline)
+            deadline = asyncio.get_running_loop().time() + operation.deadline
+            await self._forward(outgoing, reply, Work(request.receive, deadline, TimeoutError, set()))
         except ClientLeft:
             return
         except Rejection as rejection:
@@ -144,10 +145,11 @@ class LocalGateway:
             if not await self._quotas.hit(limit, str(operation.metric), key, cost=operation.cost):
                 raise Rejection(429, f"RESOURCE_EXHAUSTED:Quota exceeded for quota metric '{operation.metric}'.")
 
-    async def _forward(self, outgoing: httpx.Request, reply: Reply, deadline: float) -> None:
+    async def _forward(self, outgoing: httpx.Request, reply: Reply, work: Work) -> None:
         try:
-            async with asyncio.timeout(deadline), self._sent(outgoing) as answer:
-                await self._relay(answer, reply)
+            with work:
+                async with self._sent(outgoing) as answer:
+                    await self._relay(answer, reply)
         except TimeoutError as error:
             if reply.started:
                 raise DeadlineCut from error

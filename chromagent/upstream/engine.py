@@ -3,7 +3,7 @@
 Two keep to it: the pool of this package, which is deployed, and any httpx transport, which tests give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ class Answer(Protocol):
     status: int
     headers: Mapping[str, str]
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """Return what has arrived, waiting for it if need be; nothing at the end.
 
         Raises `UpstreamUnreachable`, `UpstreamTimeout` or `UpstreamInvalidResponse`, after everything that came before the fault.

@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         while not self._head_came:
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            await self._next()
 
     async def read(self) -> bytes:
         """Return all of the body that has arrived, waiting for it if need be; nothing at the end."""
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
                 return b""
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            await self._next()
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._held = 0
@@ -146,13 +146,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self) -> None:
+    def _next(self) -> "asyncio.Future[None]":
+        """Return what is done when something has come."""
         self._waiting_since = self._loop.time()
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -7,7 +7,7 @@ letting the aged ones go are each a step of constant cost.
 import asyncio
 import socket
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, zip_longest
@@ -64,11 +64,11 @@ class PooledAnswer:
         self.status: int = connection.status
         self.headers: Mapping[str, str] = connection.headers
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """Return what has arrived, waiting for it if need be; nothing at the end."""
         if self._connection is None:
             raise RuntimeError("read after close")
-        return await self._connection.read()
+        return self._connection.read()
 
     async def close(self) -> None:
         """Give the connection back, or drop it. Never suspends, so it cannot be cancelled half-way."""

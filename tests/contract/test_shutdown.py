@@ -72,7 +72,7 @@ async def test_an_answer_that_is_cut_by_the_end_says_so_and_not_that_the_upstrea
     drain = Drain(grace=0.05)
 
     async def work(seconds: float) -> None:
-        async with drain.limit(asyncio.get_running_loop().time() + seconds):
+        with drain.work(asyncio.Event().wait, asyncio.get_running_loop().time() + seconds):
             await asyncio.sleep(30)
 
     with pytest.raises(UpstreamTimeout):
@@ -86,7 +86,7 @@ async def test_an_answer_that_is_ending_anyway_does_not_keep_the_others_from_bei
     drain = Drain(grace=0.05)
 
     async def work(seconds: float) -> None:
-        async with drain.limit(asyncio.get_running_loop().time() + seconds):
+        with drain.work(asyncio.Event().wait, asyncio.get_running_loop().time() + seconds):
             try:
                 await asyncio.sleep(30)
             finally:
