@@ -52,16 +52,24 @@ async def test_work_in_time_leaves_no_watcher_and_no_cancellation_behind() -> No
 
 
 async def test_of_two_reasons_the_first_counts() -> None:
-    with pytest.raises(UpstreamUnavailable), work() as doing:
-        doing.end(UpstreamUnavailable())
-        doing.end(UpstreamTimeout())
-        await asyncio.sleep(5)
+    async def ended_twice() -> None:
+        with work() as doing:
+            doing.end(UpstreamUnavailable())
+            doing.end(UpstreamTimeout())
+            await asyncio.sleep(5)
+
+    with pytest.raises(UpstreamUnavailable):
+        await ended_twice()
 
 
 async def test_an_error_of_the_work_itself_is_not_hidden_by_the_reason() -> None:
-    with pytest.raises(ValueError, match="own"), work() as doing:
-        doing.end(UpstreamUnavailable())
-        raise ValueError("own")
+    async def broken() -> None:
+        with work() as doing:
+            doing.end(UpstreamUnavailable())
+            raise ValueError("own")
+
+    with pytest.raises(ValueError, match="own"):
+        await broken()
 
 
 async def test_somebody_elses_cancellation_stays_one() -> None:
