@@ -49,18 +49,26 @@ class SSEDecoder:
             chunk = chunk.removeprefix(b"\n")
         self._grow(len(chunk))
         events: list[ServerSentEvent] = []
+        ended = False
         lines = chunk.splitlines()  # on bytes: \n, \r and \r\n only
         rest = b"" if chunk.endswith(_LINE_ENDS) or not lines else lines.pop()
         if self._pieces and lines:
             lines[0] = b"".join((*self._pieces, lines[0]))
             self._pieces.clear()
+        data = self._data
         for line in lines:
             if line.startswith(_PLAIN_DATA):  # nearly every line; the general reading would give the same
-                self._data.append(line[6:])
+                data.append(line[6:])
             elif line:
                 self._take_line(line)
             else:
-                self._dispatch(events)
+                if data:
+                    events.append(ServerSentEvent(self._event, data[0] if len(data) == 1 else b"\n".join(data)))
+                    data.clear()
+                self._event = ""
+                ended = True
+        if ended and not self._stray:
+            self._size = 0
         if rest:
             self._pieces.append(rest)
         self._after_return = chunk.endswith(b"\r")
@@ -68,11 +76,7 @@ class SSEDecoder:
 
     def finish(self) -> list[ServerSentEvent]:
         """Tell the end of input: a pending line and event count as complete."""
-        events: list[ServerSentEvent] = []
-        if self._pieces:
-            self._take_line(b"".join(self._pieces))
-            self._pieces.clear()
-        self._dispatch(events)
+        events = self.feed(b"\n\n")
         if self._stray:
             events.append(ServerSentEvent(STRAY, b"\n".join(self._stray)))
             self._stray = []
@@ -91,14 +95,6 @@ class SSEDecoder:
             self._event = value.removeprefix(b" ").decode("utf-8", "replace")
         elif name and name not in _FIELDS:
             self._stray.append(line)
-
-    def _dispatch(self, events: list[ServerSentEvent]) -> None:
-        if data := self._data:
-            events.append(ServerSentEvent(self._event, data[0] if len(data) == 1 else b"\n".join(data)))
-            self._data = []
-        self._event = ""
-        if not self._stray:
-            self._size = 0
 
 
 def encode(data: bytes) -> bytes:
