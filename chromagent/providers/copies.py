@@ -76,9 +76,11 @@ class _Interleaved:
 
     async def close(self) -> None:
         """Stop all of them."""
-        await _cancel(self._tasks)
-        for source in self._sources:
-            await source.close()
+        try:
+            await _cancel(self._tasks)
+        finally:  # also where the reader is ended just now: nobody else would let go of their connections
+            for source in self._sources:
+                await source.close()
 
     async def _pump(self, source: DeltaSource, choice: int) -> None:
         deltas: list[Delta] | None = None

@@ -5,6 +5,9 @@ import httpx
 import pytest
 
 from chromagent.app import create_app
+from chromagent.errors import UpstreamUnreachable
+from chromagent.providers import copies
+from chromagent.translators.protocol import Delta
 from tests.support import answers, chunk_grammar
 from tests.support.apps import CLAUDE, GEMINI, chat, events, post, settings, watch
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer, sse_answer
@@ -176,6 +179,36 @@ async def test_a_bug_in_one_of_several_streams_ends_the_answer(monkeypatch: pyte
         watch(create_app(settings(), transport=ScriptedUpstream(answers.claude_stream("a"))), chat(CLAUDE, n=2, stream=True)), 5
     )
     assert received.status == 500
+
+
+class Copy:
+    """One copy's stream, which fails or stays silent."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.closed = False
+
+    async def read(self) -> list[Delta]:
+        if self.failure is not None:
+            raise self.failure
+        await asyncio.sleep(60)
+        return []
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_all_copies_are_let_go_of_where_their_reader_is_ended_while_it_closes_them() -> None:
+    silent = Copy()
+    source = copies.interleave([Copy(UpstreamUnreachable()), silent])
+    with pytest.raises(UpstreamUnreachable):
+        await source.read()
+    closing = asyncio.create_task(source.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert silent.closed
 
 
 async def test_a_paused_turn_is_continued_within_one_answer() -> None:
