@@ -197,7 +197,8 @@ def _refresh(credentials: Any, request: transport.Request) -> None:
 
 async def _wait_for(renewal: "asyncio.Task[None]") -> None:
     try:
-        await asyncio.wait_for(asyncio.shield(renewal), PATIENCE)
+        async with asyncio.timeout(PATIENCE):  # Python 3.11's `wait_for` may lose a cancellation
+            await asyncio.shield(renewal)
     except (exceptions.GoogleAuthError, TimeoutError) as error:
         raise UpstreamAuthenticationFailed from error
 

@@ -84,7 +84,8 @@ class KeptSecrets:
             task = self._reading[reference] = asyncio.create_task(self._source.read(reference))
             task.add_done_callback(lambda done: self._note(reference, done))
         try:
-            return await asyncio.wait_for(asyncio.shield(task), None if kept is None else PATIENCE)
+            async with asyncio.timeout(None if kept is None else PATIENCE):  # Python 3.11's `wait_for` may lose a cancellation
+                return await asyncio.shield(task)
         except TimeoutError:
             self._try_later(reference)
         except SecretUnavailableError:

@@ -156,6 +156,20 @@ async def test_a_first_token_may_be_fetched_before_anybody_waits_for_it(metadata
     assert metadata.tokens == 1
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_request_that_is_ended_at_any_turn_of_its_renewal_ends(monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    async def renew(_: GoogleCredentials) -> None:
+        """Be done at once, with no token."""
+
+    monkeypatch.setattr(GoogleCredentials, "_renew_now", renew)
+    asking = asyncio.create_task(GoogleCredentials(kept({})).headers())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    ended = asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled() is ended
+
+
 async def test_why_no_token_came_is_logged_without_a_word_of_it(
     metadata: MetadataServer, google: Identity, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

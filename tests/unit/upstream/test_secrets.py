@@ -58,3 +58,17 @@ async def test_a_store_that_got_slow_holds_nobody_up_who_can_do_with_the_last_va
     now, delay = secrets.KEPT_FOR + 1, 30.0
     async with asyncio.timeout(5):
         assert [await kept.read("env:KEY") for _ in range(100)] == [b"value"] * 100
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_reader_that_is_ended_at_any_turn_of_the_loop_ends(turns: int) -> None:
+    now, variables = [0.0], {"KEY": "value"}
+    kept = KeptSecrets(ReferencedSecrets(variables, SecretManager()), lambda: now[0])
+    await kept.read("env:KEY")
+    now[0] = KEPT_FOR
+    reading = asyncio.create_task(kept.read("env:KEY"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    ended = reading.cancel()
+    await asyncio.wait({reading})
+    assert reading.cancelled() is ended
