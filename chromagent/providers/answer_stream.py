@@ -13,7 +13,7 @@ from chromagent.translators.protocol import Delta, StreamTranslator
 from chromagent.upstream.engine import Answer
 
 MOST_RESUMPTIONS: Final = 3
-"""Broken connections in a row that a stream with a resume token survives (wire-gemini §3.9)."""
+"""Answers in a row without any event, broken off or not, after which a stream is still resumed (wire-gemini §3.9)."""
 DRAIN: Final = 0.2
 """Seconds given to a finished stream to close, so that its connection can serve again."""
 
@@ -37,7 +37,8 @@ class AnswerStream:
         self._over = False
         """Whether nothing more is to be read of this answer."""
         self._fault: GatewayError | None = None
-        self._broken = 0
+        self._vain = 0
+        """Answers since the last event."""
         self._finished = False
 
     async def read(self) -> list[Delta]:
@@ -49,17 +50,17 @@ class AnswerStream:
                 while not self._over:
                     read = self._answer.read() if self._until is None else _in_time(self._answer, self._until)
                     if deltas := self._feed(await read):
-                        self._broken = 0
                         return deltas
                 if self._fault is not None:
                     raise self._fault
                 await _drain(self._answer)
             except UpstreamUnreachable:
-                self._broken += 1
-                if not self._translator.complete and (self._broken > MOST_RESUMPTIONS or self._translator.continuation() is None):
+                lost = self._vain >= MOST_RESUMPTIONS or self._translator.continuation() is None
+                if lost and not self._translator.complete:
                     raise
             await self.close()
-            self._body = self._translator.continuation()
+            self._vain += 1
+            self._body = self._translator.continuation() if self._vain <= MOST_RESUMPTIONS else None
             if self._body is None:
                 self._finished = True
                 return self._translator.finish()
@@ -78,6 +79,7 @@ class AnswerStream:
         feed = self._translator.feed
         try:
             for event in self._decoder.feed(data) if data else self._decoder.finish():
+                self._vain = 0
                 deltas += feed(event)
         except GatewayError as fault:
             self._fault = fault

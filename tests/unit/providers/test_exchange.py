@@ -222,6 +222,15 @@ async def test_a_paused_turn_is_continued_within_one_answer() -> None:
     assert body["usage"]["completion_tokens"] == 4
 
 
+async def test_a_paused_stream_is_not_continued_for_ever_where_nothing_more_comes() -> None:
+    *begun, ending, end = answers.claude_events("Looking")
+    paused = {**ending, "delta": {"stop_reason": "pause_turn", "stop_sequence": None}}
+    upstream = ScriptedUpstream(sse_answer(*begun, paused, end, named=True), Scripted(200))
+    answer = await post(upstream, chat(CLAUDE, stream=True), settings(timeout=5))
+    assert len(upstream.sent) == 4
+    assert events(answer.text)[-2]["choices"][0]["finish_reason"] == "length"
+
+
 @pytest.mark.parametrize("model", [GEMINI, CLAUDE])
 async def test_a_stream_without_any_event_is_an_error_not_an_empty_answer(model: str) -> None:
     answer = await post(ScriptedUpstream(Scripted(200, [b""])), chat(model, stream=True), settings(max_retries=0))
