@@ -65,12 +65,12 @@ class GeminiStream:
             return []
         if not self._next_hop and not self._unfinished and (deltas := self._reader.read_plain(data)) is not None:
             return deltas
-        if data == _DONE:
-            self.done = True
-            return []
         if self._next_hop:
             self._next_hop = False
             self._reader.next_answer()
+        if data == _DONE:
+            self.done = True
+            return []
         if self._unfinished:
             data, self._unfinished = self._unfinished + data, b""
         try:
@@ -88,6 +88,7 @@ class GeminiStream:
             self._next_hop = True
             self._hops_left -= 1
             self._unfinished = b""
+            self.done = False
         return {**self._body, "continuationToken": token}
 
     def finish(self) -> list[Delta]:

@@ -231,6 +231,22 @@ async def test_a_paused_stream_is_not_continued_for_ever_where_nothing_more_come
     assert events(answer.text)[-2]["choices"][0]["finish_reason"] == "length"
 
 
+async def test_an_end_mark_ends_one_answer_of_a_stream_and_not_those_that_go_on_with_it() -> None:
+    begun = answers.gemini_document("Hel", "CONTINUATION", continuationToken="t1")
+    upstream = ScriptedUpstream(sse_answer(begun, "data: [DONE]\n\n"), answers.gemini_stream("lo"))
+    answer = await post(upstream, chat(stream=True), settings(timeout=5))
+    assert len(upstream.sent) == 2
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(answer.text)[:-1]) == "Hello"
+
+
+async def test_an_answer_of_an_end_mark_only_goes_on_with_nothing() -> None:
+    begun = answers.gemini_document("Hel", "CONTINUATION", continuationToken="t1")
+    upstream = ScriptedUpstream(sse_answer(begun), sse_answer("data: [DONE]\n\n"))
+    answer = await post(upstream, chat(stream=True), settings(timeout=5))
+    assert len(upstream.sent) == 2
+    assert events(answer.text)[-1]["error"]["code"] == "upstream_invalid_response"
+
+
 @pytest.mark.parametrize("model", [GEMINI, CLAUDE])
 async def test_a_stream_without_any_event_is_an_error_not_an_empty_answer(model: str) -> None:
     answer = await post(ScriptedUpstream(Scripted(200, [b""])), chat(model, stream=True), settings(max_retries=0))
