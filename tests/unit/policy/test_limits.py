@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -235,6 +236,17 @@ async def test_what_no_longer_counts_is_forgotten() -> None:
     await storage.hit(hour, "key:a", 1)
     assert list(storage._hits) == [hour.key_for("key:a")]  # pyright: ignore[reportPrivateUsage]
     assert storage._counts == {}  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_an_address_that_came_once_takes_less_than_half_a_kilobyte() -> None:
+    storage = WorkerStorage(time.time)
+    [day] = parse_many("1000/day")
+    tracemalloc.start()
+    for address in range(2000):
+        await storage.hit(day, f"ip:{address}", 1)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / 2000 < 500
 
 
 async def test_counting_in_a_worker_starts_neither_tasks_nor_threads(opened: Opened) -> None:
