@@ -6,8 +6,8 @@ Only references to secrets stand here, never their values.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
@@ -220,7 +220,9 @@ def load(options: Mapping[str, type[Struct]]) -> Settings:
     `options` maps each provider to the class of its wire format's switches, so that a wrong switch is found at the start too.
     """
     faults = _unknown_variables()
-    document: JsonObject = reduce(_merge, (_document_of_file(), _document_of_variable(), *_documents_of_variables()), {})
+    document, unreadable = _merged()
+    if unreadable:  # what stands there is not known, so that the rest cannot be judged
+        raise ConfigurationError(faults + unreadable)
     try:
         settings = read(document)
     except ConfigurationError as error:
@@ -259,6 +261,18 @@ def _named(backends: JsonValue) -> JsonValue:
     return named
 
 
+def _merged() -> tuple[JsonObject, list[str]]:
+    """Put all sources over each other; also tell what is wrong with those that cannot be read."""
+    document: JsonObject = {}
+    faults: list[str] = []
+    for source in (_document_of_file, _document_of_variable, *_documents_of_variables()):
+        try:
+            document = _merge(document, source())
+        except ConfigurationError as error:
+            faults += error.faults
+    return document, faults
+
+
 def _merge(weaker: JsonObject, stronger: JsonObject) -> JsonObject:
     """Put a document over another one: objects are merged, everything else is replaced."""
     merged = dict(weaker)
@@ -288,16 +302,17 @@ def _unknown_variables() -> list[str]:
     return [f"{name}: no such setting" for name in sorted(names) if name.removeprefix(PREFIX).split("__")[0] not in known]
 
 
-def _documents_of_variables() -> list[JsonObject]:
-    """Read the variables that set one thing each, as a document each; a section comes before what is in it."""
-    settings = {name.upper(): name for name in Settings.__struct_fields__}
-    found: list[JsonObject] = []
-    for variable, text in sorted(os.environ.items()):
-        first, *inner = variable.removeprefix(PREFIX).split("__")
-        if variable.startswith(PREFIX) and first in settings:
-            path = [settings[first], *(step.lower() for step in inner)]
-            found.append(reduce(lambda value, step: {step: value}, reversed(path), _value(variable, text)))
-    return found
+def _documents_of_variables() -> Iterator[Callable[[], JsonObject]]:
+    """Find the variables that set one thing each, as a source each; a section comes before what is in it."""
+    settings = {name.upper() for name in Settings.__struct_fields__}
+    for variable in sorted(os.environ):
+        path = variable.removeprefix(PREFIX).split("__")
+        if variable.startswith(PREFIX) and path[0] in settings:
+            yield partial(_document_of_path, variable, [step.lower() for step in path])
+
+
+def _document_of_path(variable: str, path: list[str]) -> JsonObject:
+    return reduce(lambda value, step: {step: value}, reversed(path), _value(variable, os.environ[variable]))
 
 
 def _value(variable: str, text: str) -> JsonValue:

@@ -86,6 +86,16 @@ def test_a_variable_of_broken_json_is_a_fault(monkeypatch: pytest.MonkeyPatch) -
     assert faults(monkeypatch, GCS_BUCKETS='["a"')[0].startswith("CHROMAGENT_GCS_BUCKETS: cannot be read")
 
 
+def test_what_cannot_be_read_hides_neither_the_rest_of_it_nor_a_misspelt_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = faults(monkeypatch, GCS_BUCKETS='["a"', CORS="{", CONFIG_JSON="[]", ALLOW_ANONYMUS="true")
+    assert [fault.partition(":")[0] for fault in found] == [
+        "CHROMAGENT_ALLOW_ANONYMUS",
+        "CHROMAGENT_CONFIG_JSON",
+        "CHROMAGENT_CORS",
+        "CHROMAGENT_GCS_BUCKETS",
+    ]
+
+
 def test_a_backend_of_ones_own_names_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, {"backends": {"claude-eu": {"provider": "vertex-anthropic", "locations": ["europe-west1"]}}})
     assert settings.backends["claude-eu"].provider == "vertex-anthropic"
