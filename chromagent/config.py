@@ -238,7 +238,7 @@ def load(options: Mapping[str, type[Struct]]) -> Settings:
 def read(document: JsonObject) -> Settings:
     """Read one document. Raises `ConfigurationError` with every fault but those of the wire formats' switches."""
     try:
-        return documents.read({**document, "backends": _named(document.get("backends", {}))}, Settings)
+        return documents.read(_named(document), Settings)
     except FaultyDocumentError as error:
         raise ConfigurationError([_describe(fault) for fault in error.faults]) from error
 
@@ -248,17 +248,21 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def _named(backends: JsonValue) -> JsonValue:
-    """Both backends exist unless switched off; a backend named after a provider need not repeat it.
+def _named(document: JsonObject) -> JsonObject:
+    """Both backends exist unless switched off; a backend named after a provider need not repeat it."""
+    present: JsonObject = {"backends": {name: {"provider": name} for name in PROVIDERS}}
+    return _merge(present, _dashed(document))
 
-    Environment variables cannot hold a dash, so `VERTEX_GEMINI` is read as `vertex-gemini`.
-    """
+
+def _dashed(document: JsonObject) -> JsonObject:
+    """Spell the names of backends with dashes: variables cannot hold any, so `VERTEX_GEMINI` is read as `vertex-gemini`."""
+    backends = document.get("backends")
     if not isinstance(backends, dict):
-        return backends
-    named: JsonObject = {name: {"provider": name} for name in PROVIDERS}
-    for name, backend in sorted(cast("JsonObject", backends).items()):  # "-" sorts before "_": variables win over documents
-        named = _merge(named, {name.replace("_", "-") if isinstance(backend, dict) else name: backend})
-    return named
+        return document
+    dashed: JsonObject = {}
+    for name, backend in sorted(cast("JsonObject", backends).items()):
+        dashed = _merge(dashed, {name.replace("_", "-") if isinstance(backend, dict) else name: backend})
+    return {**document, "backends": dashed}
 
 
 def _merged() -> tuple[JsonObject, list[str]]:
@@ -267,7 +271,7 @@ def _merged() -> tuple[JsonObject, list[str]]:
     faults: list[str] = []
     for source in (_document_of_file, _document_of_variable, *_documents_of_variables()):
         try:
-            document = _merge(document, source())
+            document = _merge(document, _dashed(source()))
         except ConfigurationError as error:
             faults += error.faults
     return document, faults

@@ -65,6 +65,14 @@ def test_underscores_in_variables_stand_for_the_dashes_of_backends(monkeypatch: 
     assert settings.backends["vertex-gemini"].locations == ("eu", "us")
 
 
+def test_the_spelling_of_a_backends_name_does_not_change_whose_word_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "chromagent.toml"
+    file.write_text('[backends.vertex_gemini]\nlocations = ["us"]\nproject = "of-file"\n')
+    settings = load(monkeypatch, {"backends": {"vertex-gemini": {"locations": ["eu"]}}}, CONFIG=str(file))
+    assert settings.backends["vertex-gemini"].locations == ("eu",)
+    assert settings.backends["vertex-gemini"].project == "of-file"
+
+
 def test_variables_that_hold_lists_and_sections_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, GCS_BUCKETS='["a", "b"]', CORS='{"origins": ["*"]}', BACKENDS__VERTEX_GEMINI__LOCATIONS='["eu"]')
     assert (settings.gcs_buckets, settings.cors.origins) == (("a", "b"), ("*",))
