@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from chromagent import codec
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.local.processes import StartError
 from chromagent.policy.authentication import create_key, hash_key
 from chromagent.schema import documents
@@ -71,15 +71,14 @@ def rotate(records: Sequence[JsonObject], which: str, *, overlap_days: int = OVE
     key, fresh = issue(str(old.get("name", "")))
     inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets") if name in old}
     ends = _in_days(overlap_days)
-    kept = [
-        {**record, "expires_at": _earlier(record.get("expires_at") or ends, ends)} if record["id"] in chosen else record
-        for record in records
-    ]
+    kept = [{**record, "expires_at": _earlier(record, ends)} if record["id"] in chosen else record for record in records]
     return key, [*kept, {**fresh, **inherited}]
 
 
-def _earlier(one: str, other: str) -> str:
-    return min(one, other, key=datetime.fromisoformat)
+def _earlier(record: JsonObject, ends: str) -> JsonValue:
+    """Return the time that ends a record: its own, as it is spelt there, or this one."""
+    own = documents.read(record, KeyRecord).expires_at
+    return record["expires_at"] if own is not None and own < datetime.fromisoformat(ends) else ends
 
 
 def describe(records: Sequence[JsonObject]) -> list[str]:

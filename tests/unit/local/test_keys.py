@@ -181,6 +181,13 @@ def test_rotation_compares_times_and_not_their_spelling() -> None:
     assert datetime.fromisoformat(records[0]["expires_at"]) < datetime.now(UTC) + timedelta(minutes=1)
 
 
+@pytest.mark.parametrize("far", [4102444800, "4102444800", "2100-01-01t00:00:00z", "2100-01-01T00:00:00+0000"])
+def test_every_time_that_a_document_may_hold_can_be_rotated(far: Any) -> None:
+    _, record = keys.issue("laptop")
+    _, records = keys.rotate([{**record, "expires_at": far}], "laptop", overlap_days=0)
+    assert datetime.fromisoformat(records[0]["expires_at"]) < datetime.now(UTC) + timedelta(minutes=1)
+
+
 @pytest.mark.anyio
 async def test_the_first_key_of_an_empty_secret() -> None:
     async with secret_manager.serving() as fake:
