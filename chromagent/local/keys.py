@@ -87,7 +87,7 @@ def describe(records: Sequence[JsonObject]) -> list[str]:
     lines: list[str] = []
     for record, known in zip(records, documents.read({"keys": list(records)}, KeyDocument).keys, strict=True):
         state = "disabled" if known.disabled else "works" if known.usable(now) else "expired"
-        until = f", until {known.expires_at.isoformat(timespec='minutes')}" if known.expires_at and state == "works" else ""
+        until = f", until {known.expires_at.isoformat(timespec='seconds')}" if known.expires_at and state == "works" else ""
         models = f", models {' '.join(known.models)}" if known.models else ""
         lines.append(f"{record['id']:<18} {known.name:<24} {state}{until}{models}")
     return lines

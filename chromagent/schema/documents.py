@@ -107,6 +107,8 @@ def _complaint(kind: Any, error: msgspec.ValidationError) -> str:
     for note in getattr(kind, "__metadata__", ()):
         if isinstance(note, msgspec.Meta) and note.description:
             return f"expected {note.description}"
+    if kind is bool:
+        return "expected true or false"
     if get_origin(kind) is Literal:
         return f"expected {' or '.join(map(str, get_args(kind)))}"
     text = str(error).partition(" - at `")[0].replace("Expected", "expected")

@@ -253,6 +253,45 @@ async def test_a_stream_without_any_event_is_an_error_not_an_empty_answer(model:
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
 
 
+UNFINISHED: dict[str, Scripted] = {
+    GEMINI: sse_answer(
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "CONTINUATION", "continuationToken": "VE9L"}]}
+    ),
+    CLAUDE: sse_answer(
+        *answers.claude_events("a")[:-2],
+        {"type": "message_delta", "delta": {"stop_reason": "pause_turn"}},
+        {"type": "message_stop"},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "rest", "ending"),
+    [
+        (GEMINI, [], "length"),
+        (GEMINI, [b": nothing\n\n"], "length"),
+        (GEMINI, [httpx.ReadError("gone")], "length"),
+        (GEMINI, [b"data: [DONE]\n\n"], "upstream_invalid_response"),
+        (CLAUDE, [], "length"),
+        (CLAUDE, [b": nothing\n\n"], "length"),
+        (CLAUDE, [httpx.ReadError("gone")], "upstream_unreachable"),
+    ],
+)
+async def test_an_answer_that_never_goes_on_is_not_asked_for_without_end(
+    model: str, rest: list[bytes | Exception], ending: str
+) -> None:
+    upstream = ScriptedUpstream(UNFINISHED[model], Scripted(200, rest, {"content-type": "text/event-stream"}))
+    answer = await post(upstream, chat(model, stream=True), settings(timeout=2))
+    assert len(upstream.sent) <= 5
+    assert f'"{ending}"' in answer.text
+
+
+async def test_what_came_after_an_early_done_belongs_to_the_answer() -> None:
+    unfinished = Scripted(200, [*UNFINISHED[GEMINI].reads, b"data: [DONE]\n\n"], {"content-type": "text/event-stream"})
+    answer = await post(ScriptedUpstream(unfinished, answers.gemini_stream("b")), chat(stream=True), settings(timeout=2))
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(answer.text)[:-1]) == "ab"
+
+
 async def test_what_came_before_a_fault_in_the_same_read_is_not_lost() -> None:
     frames = answers.claude_stream("Hel", "lo").reads
     error = sse_answer({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, named=True).reads
