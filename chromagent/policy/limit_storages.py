@@ -4,7 +4,6 @@ In a worker we count ourselves: the library's own memory hands every name that i
 callers make every request slow.
 """
 
-import time
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -52,7 +51,7 @@ class Storage(Protocol):
         ...
 
 
-def open_storage(address: str, clock: Callable[[], float] = time.time) -> Storage:
+def open_storage(address: str, clock: Callable[[], float]) -> Storage:
     """Open `memory://` or `redis://…`; a connection is made with the first count."""
     return WorkerStorage(clock) if address == "memory://" else RedisStorage(address)
 
@@ -124,8 +123,8 @@ class RedisStorage:
             socket_connect_timeout=ANSWER_WITHIN,
         )
         options = {"implementation": "redispy", "connection_pool": self._pool}
-        self._storage = storage_from_string(f"async+{address}", **options)  # pyright: ignore[reportArgumentType] - typed for strings
-        self._window = MovingWindowRateLimiter(self._storage)  # pyright: ignore[reportArgumentType] - async by its scheme
+        storage = storage_from_string(f"async+{address}", **options)  # pyright: ignore[reportArgumentType] - typed for strings
+        self._window = MovingWindowRateLimiter(storage)  # pyright: ignore[reportArgumentType] - async by its scheme
 
     async def hit(self, item: "RateLimitItem", name: str, cost: int) -> Hit:
         """Count a request."""

@@ -89,6 +89,14 @@ async def test_a_stream_is_settled_at_its_end() -> None:
     assert int(second.headers["x-ratelimit-remaining-tokens"]) == 1000 - 5 - 900
 
 
+async def test_what_an_upstream_told_at_the_end_of_a_stream_counts_and_not_its_letters() -> None:
+    upstream = ScriptedUpstream(answers.gemini_stream("word " * 400))
+    app = create_app(settings(rate_limit={"tokens_per_key": "1000/minute"}), transport=upstream)
+    await statuses(app, 1, stream=True, max_tokens=900)
+    [second] = await statuses(app, 1, stream=True, max_tokens=0)
+    assert int(second.headers["x-ratelimit-remaining-tokens"]) == 1000 - 5
+
+
 async def test_a_stream_is_settled_when_its_client_leaves() -> None:
     document = answers.gemini_document("one", None)
     document["usageMetadata"] = {"promptTokenCount": 20, "candidatesTokenCount": 1, "totalTokenCount": 21}

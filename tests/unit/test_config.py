@@ -181,3 +181,7 @@ def test_settings_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch)
     with pytest.raises(AttributeError, match="immutable"):
         settings.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_variable_that_is_no_boolean_is_told_what_would_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults(monkeypatch, STRICT="yes") == ["strict: expected true or false"]

@@ -112,6 +112,7 @@ class AnswerReader:
 
     def more_text(self, document: JsonValue) -> list[Delta]:
         """Read the usual event of a stream: more of a text that is being told. Gives nothing for any other, which `read` is for."""
+        # Classes are compared, as `isinstance` would make the members' types unknown to the type checker.
         if self._apart or self._fences is not None or document.__class__ is not dict:
             return []
         index, delta = document.get("index"), document.get("delta")

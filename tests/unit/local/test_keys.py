@@ -59,6 +59,7 @@ def test_a_key_goes_through_its_life(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert new["models"] == ["gemini-*"]
     left = datetime.fromisoformat(old["expires_at"]) - datetime.now(UTC)
     assert timedelta(days=2.9) < left <= timedelta(days=3)
+    assert f"works, until {old['expires_at'][:19]}" in run(capsys, "keys", "list", *store)[1]
 
     assert run(capsys, "keys", "disable", old["id"], *store)[0] == 0
     assert [record.get("disabled", False) for record in document(path)] == [True, False]

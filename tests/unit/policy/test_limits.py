@@ -91,6 +91,15 @@ async def test_a_route_may_weigh_more_or_nothing(opened: Opened) -> None:
         await limiter.admit_key("a", None, "chat")
 
 
+async def test_a_route_that_weighs_more_than_what_is_left_has_to_wait(opened: Opened, storage: str) -> None:
+    limiter = opened(per_key="3/minute", weights={"chat": 2, "models": 1}, storage=storage)
+    key = f"key-{time.time()}"
+    await limiter.admit_key(key, None, "chat")
+    with pytest.raises(RateLimited):
+        await limiter.admit_key(key, None, "chat")
+    assert (await limiter.admit_key(key, None, "models"))["x-ratelimit-remaining-requests"] == "0"
+
+
 async def test_of_two_windows_the_tighter_one_counts_and_is_told(opened: Opened) -> None:
     limiter = opened(per_key="2/second;100/minute")
     headers = await limiter.admit_key("a", None, "chat")
@@ -174,6 +183,15 @@ async def test_a_window_that_outlasts_another_is_still_settled(opened: Opened) -
     with pytest.raises(TokensLimited) as caught:
         await limiter.reserve("a", None, 20)
     assert caught.value.headers["x-ratelimit-limit-tokens"] == "1000"
+
+
+async def test_a_window_of_tokens_ends_and_another_begins(opened: Opened) -> None:
+    now = time.time()
+    limiter = opened(clock=lambda: now, tokens_per_key="100/minute")
+    await limiter.reserve("a", None, 90)
+    now += 61
+    _, headers = await limiter.reserve("a", None, 20)
+    assert headers["x-ratelimit-remaining-tokens"] == "80"
 
 
 async def test_what_is_settled_after_the_window_is_dropped(opened: Opened) -> None:

@@ -10,6 +10,7 @@ from chromagent.providers import copies
 from chromagent.translators.protocol import Delta
 from tests.support import answers, chunk_grammar
 from tests.support.apps import CLAUDE, GEMINI, chat, events, post, settings, watch
+from tests.support.raw_upstream import CHUNKED, LAST_CHUNK, Act, chunk, serving
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer, sse_answer
 
 pytestmark = pytest.mark.anyio
@@ -222,29 +223,12 @@ async def test_a_paused_turn_is_continued_within_one_answer() -> None:
     assert body["usage"]["completion_tokens"] == 4
 
 
-async def test_a_paused_stream_is_not_continued_for_ever_where_nothing_more_comes() -> None:
-    *begun, ending, end = answers.claude_events("Looking")
-    paused = {**ending, "delta": {"stop_reason": "pause_turn", "stop_sequence": None}}
-    upstream = ScriptedUpstream(sse_answer(*begun, paused, end, named=True), Scripted(200))
-    answer = await post(upstream, chat(CLAUDE, stream=True), settings(timeout=5))
-    assert len(upstream.sent) == 4
-    assert events(answer.text)[-2]["choices"][0]["finish_reason"] == "length"
-
-
 async def test_an_end_mark_ends_one_answer_of_a_stream_and_not_those_that_go_on_with_it() -> None:
     begun = answers.gemini_document("Hel", "CONTINUATION", continuationToken="t1")
     upstream = ScriptedUpstream(sse_answer(begun, "data: [DONE]\n\n"), answers.gemini_stream("lo"))
     answer = await post(upstream, chat(stream=True), settings(timeout=5))
     assert len(upstream.sent) == 2
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(answer.text)[:-1]) == "Hello"
-
-
-async def test_an_answer_of_an_end_mark_only_goes_on_with_nothing() -> None:
-    begun = answers.gemini_document("Hel", "CONTINUATION", continuationToken="t1")
-    upstream = ScriptedUpstream(sse_answer(begun), sse_answer("data: [DONE]\n\n"))
-    answer = await post(upstream, chat(stream=True), settings(timeout=5))
-    assert len(upstream.sent) == 2
-    assert events(answer.text)[-1]["error"]["code"] == "upstream_invalid_response"
 
 
 @pytest.mark.parametrize("model", [GEMINI, CLAUDE])
@@ -286,10 +270,28 @@ async def test_an_answer_that_never_goes_on_is_not_asked_for_without_end(
     assert f'"{ending}"' in answer.text
 
 
-async def test_what_came_after_an_early_done_belongs_to_the_answer() -> None:
-    unfinished = Scripted(200, [*UNFINISHED[GEMINI].reads, b"data: [DONE]\n\n"], {"content-type": "text/event-stream"})
-    answer = await post(ScriptedUpstream(unfinished, answers.gemini_stream("b")), chat(stream=True), settings(timeout=2))
-    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(answer.text)[:-1]) == "ab"
+@pytest.mark.parametrize("broken", [False, True])
+async def test_an_answer_that_goes_on_may_do_so_often(broken: bool) -> None:
+    hop = answers.gemini_document("a", None if broken else "CONTINUATION", continuationToken="t")
+    reads = [*sse_answer(hop).reads, *([httpx.ReadError("gone")] if broken else [])]
+    hops = [Scripted(200, reads, {"content-type": "text/event-stream"})] * 6
+    upstream = ScriptedUpstream(*hops, answers.gemini_stream("b"))
+    answer = await post(upstream, chat(stream=True), settings(timeout=5))
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(answer.text)[:-1]) == "aaaaaab"
+
+
+async def test_a_stream_that_said_its_end_is_not_waited_for_and_its_connection_serves_again() -> None:
+    frames = b"".join(read for read in answers.claude_stream("Hel", "lo").reads if isinstance(read, bytes))
+    late_end = [CHUNKED + chunk(frames), 0.05, LAST_CHUNK]
+    held_open = [CHUNKED + chunk(frames), Act.HANG]
+    async with serving(late_end, held_open) as upstream:
+        app = create_app(settings(anthropic={"base_url": f"http://127.0.0.1:{upstream.port}"}, timeout=5))
+        for _ in range(2):
+            started = asyncio.get_running_loop().time()
+            received = await watch(app, chat(CLAUDE, stream=True))
+            assert received.body.endswith("data: [DONE]\n\n")
+            assert asyncio.get_running_loop().time() - started < 2
+        assert upstream.connections == 1
 
 
 async def test_what_came_before_a_fault_in_the_same_read_is_not_lost() -> None:
