@@ -201,6 +201,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every field that would be ignored or downgraded is a 400."""
     tool_call_ids: Literal["plain", "sealed"] = "plain"
     """`sealed` puts the reasoning signature into the tool-call id: it survives every client, and ids get long."""
+    reasoning_cache_bytes: Annotated[int, Meta(ge=0, le=1024 * 1024 * 1024)] = 32 * 1024 * 1024
+    """Memory in each instance for the reasoning of tool calls, kept per key for clients that lose it; 0 keeps nothing."""
     max_body_bytes: Annotated[int, Meta(gt=0, le=32 * 1024 * 1024)] = 10 * 1024 * 1024
     """Largest request; at most 32 MiB."""
     remote_media: RemoteMedia = RemoteMedia()

@@ -18,6 +18,7 @@ from chromagent.policy.response_cache import ResponseCache
 from chromagent.policy.routing import Router
 from chromagent.providers import registry
 from chromagent.providers.protocol import Backend, Provider
+from chromagent.providers.reasoning_state import ReasoningStateCache
 from chromagent.providers.vertex import MediaFetcher
 from chromagent.upstream import metadata_server
 from chromagent.upstream.client import UpstreamClient
@@ -45,6 +46,7 @@ class Upstreams:
         self._secrets = KeptSecrets(secrets)
         self._client = UpstreamClient(transport)
         self._fetch = files.fetch if files else _fetcher(settings)
+        self._reasoning_states = ReasoningStateCache(settings.reasoning_cache_bytes)
         self._google: dict[str | None, GoogleCredentials] = {}
 
     def build_provider(self, name: str) -> Provider:
@@ -62,7 +64,7 @@ class Upstreams:
                 strict=settings.strict,
             ),
             options={"tool_call_ids": settings.tool_call_ids, **backend.options},
-            means=registry.Means(self._client, self._identity(backend), self._fetch),
+            means=registry.Means(self._client, self._identity(backend), self._fetch, self._reasoning_states),
         )
 
     def beginning(self, name: str) -> Callable[[], None]:

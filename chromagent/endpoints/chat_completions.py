@@ -18,7 +18,7 @@ from chromagent.endpoints.request_line import CHAT, Outcome
 from chromagent.errors import InternalError, InvalidRequest
 from chromagent.gateway import Gateway, GatewayStream
 from chromagent.policy.admission import Door
-from chromagent.policy.authentication import Caller
+from chromagent.policy.authentication import ANONYMOUS, Caller
 from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from chromagent.providers.protocol import Ask
 from chromagent.schema import chat
@@ -95,6 +95,7 @@ class ChatCompletions:
             created=int(time.time()),
             patience=patience,
             deadline=deadline,
+            caller=None if caller is ANONYMOUS else caller.id,
             betas=_betas(request.headers.get("anthropic-beta")),
             gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
         )

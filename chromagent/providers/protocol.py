@@ -36,6 +36,8 @@ class Ask(Struct, frozen=True):
     """Shared by all routes of this request."""
     deadline: float
     """On the event loop's clock: when the whole request must be over."""
+    caller: str | None = None
+    """Id of the key that asks; None for callers without one."""
     betas: tuple[str, ...] = ()
     gcs_buckets: frozenset[str] = frozenset()
 

@@ -15,6 +15,7 @@ from chromagent.translators.gemini.options import GeminiOptions
 
 if TYPE_CHECKING:
     from chromagent.providers.protocol import Backend, Provider
+    from chromagent.providers.reasoning_state import ReasoningStateCache
     from chromagent.providers.vertex import MediaFetcher
     from chromagent.upstream.client import UpstreamClient
     from chromagent.upstream.credentials import UpstreamCredentials
@@ -24,11 +25,14 @@ OPTIONS: Final[dict[str, type[Struct]]] = {"vertex-gemini": GeminiOptions, "vert
 
 
 class Means(NamedTuple):
-    """What a provider works with: the pool of connections, its identity, and the way to files that requests name."""
+    """What a provider works with: the pool of connections, its identity, the way to files that requests name, and what
+    models thought, for clients that do not bring it back.
+    """
 
     client: "UpstreamClient"
     credentials: "UpstreamCredentials"
     fetch: "MediaFetcher"
+    reasoning_states: "ReasoningStateCache"
 
 
 def build(provider: str, backend: "Backend", options: Mapping[str, Any], means: Means) -> "Provider":
@@ -47,7 +51,7 @@ def _build_gemini(backend: "Backend", options: Mapping[str, Any], means: Means) 
     if chosen.surface != "vertex":
         backend = replace(backend, needs_project=False)
     paths = GeminiPaths(chosen.surface, chosen.version)
-    return VertexProvider(backend, GeminiTranslator(chosen), paths, means.client, means.credentials, means.fetch)
+    return VertexProvider(backend, GeminiTranslator(chosen), paths, *means)
 
 
 def _build_anthropic(backend: "Backend", options: Mapping[str, Any], means: Means) -> "Provider":
@@ -57,7 +61,7 @@ def _build_anthropic(backend: "Backend", options: Mapping[str, Any], means: Mean
 
     chosen = documents.read(dict(options), AnthropicOptions)
     paths = AnthropicPaths(chosen.version)
-    return VertexProvider(backend, AnthropicTranslator(chosen), paths, means.client, means.credentials, means.fetch)
+    return VertexProvider(backend, AnthropicTranslator(chosen), paths, *means)
 
 
 _BUILDERS: Final = {"vertex-gemini": _build_gemini, "vertex-anthropic": _build_anthropic}

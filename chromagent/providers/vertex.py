@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from chromagent import __version__, codec
 from chromagent.errors import Misconfigured
 from chromagent.providers.exchange import VertexExchange
-from chromagent.providers.memory import BoundedMemory
 from chromagent.providers.protocol import Ask, Backend, Format, Report
+from chromagent.providers.reasoning_state import ReasoningStateCache
 from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 REPAIR_MEMORY: Final = 3600.0
 """Seconds for which a model at a location is remembered to refuse something."""
-MEMORY_SIZE: Final = 20_000
 _NAMES: Final = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 _OF_DOCUMENTS: Final = {**_NAMES, **_JSON, "accept": "application/json", "accept-encoding": "gzip"}
@@ -49,6 +48,7 @@ class VertexProvider:
         client: UpstreamClient,
         credentials: UpstreamCredentials,
         fetch: MediaFetcher,
+        reasoning_states: ReasoningStateCache,
     ) -> None:
         self.backend = backend
         self.translator = translator
@@ -56,7 +56,7 @@ class VertexProvider:
         self.client = client
         self.credentials = credentials
         self._fetch = fetch
-        self._memory = BoundedMemory(MEMORY_SIZE)
+        self._reasoning_states = reasoning_states
         self._refusals: dict[tuple[str, str], dict[str, float]] = {}
         self._additional = {name.lower(): value for name, value in backend.additional_headers.items()}
 
@@ -115,7 +115,7 @@ class VertexProvider:
             betas=ask.betas,
             repairs=frozenset(repair for repair, until in refused.items() if until > now),
             gcs_buckets=ask.gcs_buckets,
-            memory=self._memory,
+            reasoning_state=self._reasoning_states.of_caller(ask.caller),
         )
 
     def remember(self, location: str, model: str, repair: str) -> None:

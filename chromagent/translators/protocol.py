@@ -5,10 +5,10 @@ the answer to it. One answer: `Translation.response`. A stream: `Translation.str
 Errors: all of these raise `GatewayError` and nothing else; requests at fault raise `InvalidRequest`.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError
@@ -20,6 +20,22 @@ Disposition: TypeAlias = Literal["mapped", "ignored", "downgraded", "rejected"]
 
 ONCE = "once:"
 """Beginning of the names of repairs that concern one conversation, not a model."""
+
+
+class ReasoningState(Protocol):
+    """What earlier answers to one caller left for its next requests, by tool-call id. A dictionary is one."""
+
+    def get(self, call_id: str, /) -> str | bytes | None:
+        """Return the state, or None."""
+        ...
+
+    def __setitem__(self, call_id: str, state: str | bytes, /) -> None:
+        """Keep state."""
+        ...
+
+    def pop(self, call_id: str, default: None, /) -> str | bytes | None:
+        """Remove the state and return it, or `default`."""
+        ...
 
 
 class Media(NamedTuple):
@@ -53,8 +69,8 @@ class Call(Struct, frozen=True):
     """Remote files by URL: those that `Translator.remote_media` asked for."""
     gcs_buckets: frozenset[str] = frozenset()
     """Names of the Cloud Storage buckets that this caller may have read with the gateway's rights."""
-    memory: MutableMapping[str, object] = {}
-    """Reasoning state by tool-call id, kept within this process; bounded by its owner. Read for history, written by answers."""
+    reasoning_state: ReasoningState = field(default_factory=dict[str, str | bytes])
+    """Of this caller only. Read for history, written by answers."""
 
 
 class Delta(Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.support import simulated
-from tests.support.apps import settings
+from tests.support.apps import issue_keys, settings
 from tests.support.simulated import RecordingVertex
 
 pytestmark = pytest.mark.anyio
@@ -79,11 +79,12 @@ def signatures(vertex: RecordingVertex) -> list[str]:
 @STREAMING
 @pytest.mark.parametrize("ids", ["plain", "sealed"])
 @pytest.mark.parametrize("instances", ["one", "many"])
-async def test_five_steps_with_gemini(keeps: bool, stream: bool, ids: str, instances: str) -> None:
+async def test_five_steps_with_gemini(monkeypatch: pytest.MonkeyPatch, keeps: bool, stream: bool, ids: str, instances: str) -> None:
     vertex = RecordingVertex()
-    configured = settings(tool_call_ids=ids)
-    only = simulated.client(vertex, configured)
-    make = (lambda: only) if instances == "one" else (lambda: simulated.client(vertex, configured))
+    (key,), secured = issue_keys(monkeypatch, "agent")
+    configured = settings(tool_call_ids=ids, **secured)
+    only = simulated.client(vertex, configured, key)
+    make = (lambda: only) if instances == "one" else (lambda: simulated.client(vertex, configured, key))
     messages: list[Any] = [{"role": "user", "content": FIVE_STEPS}]
     assert await run(make, "gemini-3.8-flash", messages, stream=stream, keeps=keeps) == NAMES
     assert vertex.refusals == []

@@ -12,7 +12,7 @@ from chromagent.local import keys
 from chromagent.policy import authentication
 from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from tests.support import answers
-from tests.support.apps import GEMINI, chat, post, settings
+from tests.support.apps import GEMINI, chat, issue_keys, post, settings
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
 pytestmark = pytest.mark.anyio
@@ -92,10 +92,9 @@ async def test_an_error_is_not_kept() -> None:
 
 
 async def test_no_key_sees_what_another_one_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    issued = [keys.issue(name) for name in ("a", "b")]
-    monkeypatch.setenv("TEST_KEYS", json.dumps({"keys": [record for _, record in issued]}))
-    application, upstream = app(answers.gemini(), allow_anonymous=False, client_keys="env:TEST_KEYS")
-    for key, _ in issued:
+    issued, secured = issue_keys(monkeypatch, "a", "b")
+    application, upstream = app(answers.gemini(), **secured)
+    for key in issued:
         answer = await ask(application, chat(), authorization=f"Bearer {key}")
         assert answer.headers["x-chromagent-cache"] == "miss"
     assert len(upstream.sent) == 2

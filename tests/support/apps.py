@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 from chromagent import codec, config
 from chromagent.app import create_app
 from chromagent.config import Settings
+from chromagent.local import keys
 from tests.support.scripted_upstream import ScriptedUpstream
 
 GEMINI = "gemini-3.8-flash"
@@ -22,6 +24,13 @@ def settings(gemini: Mapping[str, Any] | None = None, anthropic: Mapping[str, An
     """Settings that let anybody in, with two backends that need no credentials."""
     backends = {"vertex-gemini": {**BACKEND, **(gemini or {})}, "vertex-anthropic": {**BACKEND, **(anthropic or {})}}
     return config.read({"allow_anonymous": True, "backends": backends, **given})
+
+
+def issue_keys(monkeypatch: pytest.MonkeyPatch, *names: str) -> tuple[list[str], dict[str, Any]]:
+    """Fresh client keys, and the settings under which only they let anybody in."""
+    issued = [keys.issue(name) for name in names]
+    monkeypatch.setenv("TEST_KEYS", json.dumps({"keys": [record for _, record in issued]}))
+    return [key for key, _ in issued], {"allow_anonymous": False, "client_keys": "env:TEST_KEYS"}
 
 
 def client(upstream: ScriptedUpstream, configured: Settings | None = None) -> httpx.AsyncClient:

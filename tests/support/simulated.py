@@ -35,8 +35,8 @@ class RecordingVertex(httpx.AsyncBaseTransport):
         return answer
 
 
-def client(vertex: RecordingVertex, configured: Settings | None = None) -> AsyncOpenAI:
+def client(vertex: RecordingVertex, configured: Settings | None = None, key: str = "any") -> AsyncOpenAI:
     """A client of a new instance of the gateway: nothing is remembered from an earlier one."""
     app: Any = create_app(configured or apps.settings(), transport=vertex)
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
-    return AsyncOpenAI(base_url="http://gateway.test/v1", api_key="any", http_client=http, max_retries=0)
+    return AsyncOpenAI(base_url="http://gateway.test/v1", api_key=key, http_client=http, max_retries=0)

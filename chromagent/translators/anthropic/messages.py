@@ -18,7 +18,7 @@ from chromagent.translators import sealing
 from chromagent.translators.anthropic import caching, constants, media, thinking
 from chromagent.translators.anthropic.media import MediaReader
 from chromagent.translators.anthropic.names import IdMap, NameMap
-from chromagent.translators.anthropic.thinking import Remembered
+from chromagent.translators.anthropic.thinking import KeptThinking
 from chromagent.translators.anthropic.turns import Conversation, Item, Turn, in_order, read_items
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.lenient import members, text
@@ -169,7 +169,7 @@ class ConversationReader:
         if not self._turns or self._turns[-1].role != "assistant":
             self._check_answers()
         turn = self._turn("assistant", item.index)
-        if self._call.memory and not turn.blocks and not _thinks(blocks):
+        if not turn.blocks and not _thinks(blocks):
             turn.remembered = self._remembered(item.message)
         turn.blocks += _marked_last(blocks, item.message)
         turn.calls |= calls.ids
@@ -193,9 +193,11 @@ class ConversationReader:
                 return blocks
         return []
 
-    def _remembered(self, message: JsonObject) -> Remembered | None:
+    def _remembered(self, message: JsonObject) -> KeptThinking | None:
         identifier = next((text(call, "id") for call in members(message, "tool_calls")), "")
-        return thinking.recall(self._call.memory.get(sealing.unseal(identifier, "claude").plain), self._family)
+        if not identifier:
+            return None
+        return thinking.read_kept(self._call.reasoning_state.get(sealing.unseal(identifier, "claude").plain), self._family)
 
     def _with_verbatim(self, message: JsonObject, calls: list[Block]) -> list[Block]:
         """Return the content as Claude wrote it, with calls under the ids of this request."""

@@ -182,13 +182,13 @@ class AnthropicTranslation:
                 turn.blocks = [block for block in turn.blocks if block.get("type") not in thinking.KINDS]
 
     def _restore(self, conversation: Conversation, written: list[JsonObject]) -> None:
-        if not self._call.memory or not any(turn.remembered for turn in conversation.turns):
+        if not any(turn.remembered for turn in conversation.turns):
             return
         prefix = thinking.PrefixHash(conversation.system, written)
         for turn in conversation.turns:
             known = turn.remembered
-            if known is not None and (not self._profile.binds or known["prefix"] == prefix.digest()):
-                turn.blocks = [*known["blocks"], *turn.blocks]
+            if known is not None and (not self._profile.binds or known.prefix == prefix.digest()):
+                turn.blocks = [*known.blocks, *turn.blocks]
             prefix.add(turn.role, turn.content)
 
     def _prefix(self, conversation: Conversation, written: list[JsonObject]) -> str:
@@ -352,7 +352,7 @@ class AnthropicTranslation:
             sealed=self._options.tool_call_ids == "sealed",
             annotation_end=0 if self._options.annotation_end == "exclusive" else -1,
             prefix=prefix,
-            memory=self._call.memory,
+            reasoning_state=self._call.reasoning_state,
         )
 
 

@@ -7,7 +7,7 @@ What each emits: wire-anthropic §4.3. Client accumulators join strings and add 
 carry a dense index or come in one piece. Server tools, unknown events and unknown blocks never reach a client's tools.
 """
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, cast
 
 import msgspec
@@ -20,10 +20,10 @@ from chromagent.translators.anthropic import constants, thinking
 from chromagent.translators.anthropic.blocks import OpenBlock
 from chromagent.translators.anthropic.fences import FenceStripper
 from chromagent.translators.anthropic.names import NameMap
-from chromagent.translators.anthropic.thinking import Remembered
+from chromagent.translators.anthropic.thinking import KeptThinking
 from chromagent.translators.anthropic.usage import UsageCounter
 from chromagent.translators.anthropic.wire import Block
-from chromagent.translators.protocol import Delta, Head
+from chromagent.translators.protocol import Delta, Head, ReasoningState
 
 _IN_MESSAGES: Final = ("text", "tool_use", *thinking.KINDS)
 _LENGTH: Final = frozenset({"max_tokens", "model_context_window_exceeded", "compaction"})
@@ -50,7 +50,7 @@ class Reading(msgspec.Struct, frozen=True):
     annotation_end: int = -1
     """Added to the index after the last character of an annotation."""
     prefix: str = ""
-    memory: MutableMapping[str, object] = {}
+    reasoning_state: ReasoningState = msgspec.field(default_factory=dict[str, str | bytes])
 
 
 class AnswerReader:
@@ -381,8 +381,8 @@ class AnswerReader:
         """Keep thinking for clients that lose it, by the id of the first call: without a call it is not needed again."""
         if not (self._first_call and self._reading.carry_thinking and (blocks := self._thinking_blocks())):
             return
-        kept: Remembered = {"blocks": blocks, "prefix": self._reading.prefix, "family": self._reading.family}
-        self._reading.memory[self._first_call] = kept
+        kept = KeptThinking(blocks, self._reading.prefix, self._reading.family)
+        self._reading.reasoning_state[self._first_call] = codec.encode(kept)
 
     _EVENTS: ClassVar[dict[str, Callable[["AnswerReader", JsonObject], None]]] = {
         "message_start": _start_message,

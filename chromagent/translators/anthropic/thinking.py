@@ -9,7 +9,10 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Sequence
-from typing import Final, TypedDict, cast
+from typing import Final, cast
+
+import msgspec
+from msgspec import Struct
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
@@ -25,12 +28,16 @@ _CARRIERS: Final = ("thinking_blocks", "content", _DETAILS)
 KINDS: Final = ("thinking", "redacted_thinking")
 
 
-class Remembered(TypedDict):
-    """Blocks kept by the id of the first call of their turn."""
+class KeptThinking(Struct, frozen=True, array_like=True):
+    """Thinking blocks kept by the id of the first call of their turn, as JSON: nobody can change it, and its size is known."""
 
     blocks: list[Block]
     prefix: str
+    """Digest of the conversation that the blocks are bound to; empty for models that do not bind them."""
     family: str
+
+
+_kept_decoder: Final = msgspec.json.Decoder(KeptThinking)
 
 
 def carried(message: JsonObject) -> list[Block]:
@@ -123,10 +130,12 @@ def unpack(payload: str) -> list[Block]:
     return [block for block in map(_block, map(as_object, as_list(found))) if block is not None]
 
 
-def recall(value: object, family: str) -> Remembered | None:
-    """Read what memory holds for a call, if it came from this family of models."""
-    known = cast("Remembered", value) if isinstance(value, dict) and "blocks" in value else None
-    return known if known is not None and known["family"] == family else None
+def read_kept(state: str | bytes | None, family: str) -> KeptThinking | None:
+    """Decode what is kept for a call. None for Gemini's state (a string) and for that of another family of models."""
+    if not isinstance(state, bytes):
+        return None
+    kept = _kept_decoder.decode(state)
+    return kept if kept.family == family else None
 
 
 class PrefixHash:

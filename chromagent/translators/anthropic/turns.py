@@ -11,7 +11,7 @@ import msgspec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, Step, wrong_value
-from chromagent.translators.anthropic.thinking import Remembered
+from chromagent.translators.anthropic.thinking import KeptThinking
 from chromagent.translators.anthropic.wire import Block
 
 _ROLES: Final = {
@@ -37,7 +37,7 @@ class Turn(msgspec.Struct):
     """Of an assistant turn: the client's ids of its calls, and those that are sent."""
     legacy: dict[str, list[str]] = {}
     """Ids of deprecated calls by name, those without a result yet."""
-    remembered: Remembered | None = None
+    remembered: KeptThinking | None = None
     """Thinking that the gateway kept, as the client brought none."""
 
     @property

@@ -131,7 +131,7 @@ class ConversationReader:
 
     def _tool_call(self, call: JsonObject, details: Mapping[str, str], place: Place) -> HistoryCall:
         identifier, sealed = signatures.read_id(reading.optional(call, "id", reading.text, place) or "")
-        signature = signatures.of_call(call, details, identifier, sealed, self._call.memory)
+        signature = signatures.of_call(call, details, identifier, sealed, self._call.reasoning_state)
         if call.get("type") == "custom" or "custom" in call:
             custom = reading.required(call, "custom", reading.mapping, place)
             here = place.at("custom")

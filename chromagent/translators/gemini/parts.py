@@ -5,7 +5,7 @@ Source: wire-gemini §3.4–3.6, §3.8, §3.10. Used for streams and, part by pa
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 import msgspec
@@ -18,7 +18,7 @@ from chromagent.translators.gemini import grounding
 from chromagent.translators.gemini.grounding import Source
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.partial_arguments import ArgumentWriter, plain
-from chromagent.translators.protocol import Delta
+from chromagent.translators.protocol import Delta, ReasoningState
 
 if TYPE_CHECKING:
     from chromagent.translators.gemini.audio import AudioReader
@@ -46,7 +46,7 @@ class Reading(msgspec.Struct, frozen=True):
     expose_grounding: bool = True
     annotation_end: int = -1
     """Added to the index after the last character of an annotation."""
-    memory: MutableMapping[str, object] = msgspec.field(default_factory=dict[str, object])
+    reasoning_state: ReasoningState = msgspec.field(default_factory=dict[str, str | bytes])
 
 
 class _PartialCall(msgspec.Struct):
@@ -318,7 +318,7 @@ class ChoiceReader:
         self._used_ids.add(identifier)
         if not signature:
             return identifier
-        self._reading.memory[identifier] = signature
+        self._reading.reasoning_state[identifier] = signature
         return sealing.seal(identifier, "google", signature) if self._reading.sealed else identifier
 
     _readers: ClassVar[Mapping[str, Callable[..., None]]] = {

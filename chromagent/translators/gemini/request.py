@@ -132,9 +132,9 @@ class GeminiTranslation:
         return body
 
     def _forget(self, calls: Sequence[HistoryCall]) -> None:
-        """Signatures of this conversation were refused: they must not come back from memory either."""
+        """Signatures of this conversation were refused: they must not come back from the cache either."""
         for made in calls:
-            self._call.memory.pop(made.identifier, None)
+            self._call.reasoning_state.pop(made.identifier, None)
 
     def _generation(self, resolution: str | None) -> JsonObject:
         request, profile = self._request, self._profile
@@ -268,7 +268,7 @@ class GeminiTranslation:
             sealed=options.tool_call_ids == "sealed",
             expose_grounding=options.expose_grounding,
             annotation_end=0 if options.annotation_end == "exclusive" else -1,
-            memory=self._call.memory,
+            reasoning_state=self._call.reasoning_state,
         )
 
 

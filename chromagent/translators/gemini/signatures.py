@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.translators import sealing
+from chromagent.translators.protocol import ReasoningState
 
 DUMMIES: Final = {
     "base64": "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",
@@ -45,9 +46,7 @@ def of_extra_content(container: JsonObject) -> str | None:
     return None
 
 
-def of_call(
-    call: JsonObject, details: Mapping[str, str], identifier: str, sealed: str | None, memory: Mapping[str, object]
-) -> str | None:
+def of_call(call: JsonObject, details: Mapping[str, str], identifier: str, sealed: str | None, state: ReasoningState) -> str | None:
     """Find the signature of one call: the first carrier that has one wins. `details` are those of its message."""
     if signature := of_extra_content(call):
         return signature
@@ -59,7 +58,7 @@ def of_call(
         return signature
     if sealed is not None:
         return sealed
-    kept = memory.get(identifier)
+    kept = state.get(identifier)
     return kept if isinstance(kept, str) else None
 
 

@@ -232,13 +232,14 @@ variable "cache" {
 variable "settings" {
   description = "Everything else of docs/configuration.md, in the words of that page, such as { strict = true, stream = { keepalive = 5 } }."
   type = object({
-    default_backend = optional(string)
-    timeout         = optional(number)
-    max_retries     = optional(number)
-    strict          = optional(bool)
-    tool_call_ids   = optional(string)
-    max_body_bytes  = optional(number)
-    gcs_buckets     = optional(list(string))
+    default_backend       = optional(string)
+    timeout               = optional(number)
+    max_retries           = optional(number)
+    strict                = optional(bool)
+    tool_call_ids         = optional(string)
+    reasoning_cache_bytes = optional(number)
+    max_body_bytes        = optional(number)
+    gcs_buckets           = optional(list(string))
     remote_media = optional(object({
       enabled   = optional(bool)
       hosts     = optional(list(string))
@@ -268,6 +269,10 @@ variable "settings" {
   validation {
     condition     = var.settings.tool_call_ids == null ? true : contains(["plain", "sealed"], var.settings.tool_call_ids)
     error_message = "tool_call_ids is plain or sealed."
+  }
+  validation {
+    condition     = var.settings.reasoning_cache_bytes == null ? true : floor(var.settings.reasoning_cache_bytes) == var.settings.reasoning_cache_bytes && var.settings.reasoning_cache_bytes >= 0 && var.settings.reasoning_cache_bytes <= 1073741824
+    error_message = "reasoning_cache_bytes must be a whole number from 0 to 1073741824."
   }
   validation {
     condition     = alltrue([for bytes in [var.settings.max_body_bytes, var.settings.remote_media.max_bytes] : bytes >= 1 && floor(bytes) == bytes if bytes != null]) && coalesce(var.settings.max_body_bytes, 1) <= 33554432

@@ -378,6 +378,14 @@ run "ids_of_an_unknown_kind" {
   expect_failures = [var.settings]
 }
 
+run "a_reasoning_cache_of_less_than_nothing" {
+  command = plan
+  variables {
+    settings = { reasoning_cache_bytes = -1 }
+  }
+  expect_failures = [var.settings]
+}
+
 run "a_body_that_is_too_large" {
   command = plan
   variables {
