@@ -311,3 +311,14 @@ def to_headers(error: GatewayError) -> dict[str, str]:
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     return headers
+
+
+def drop_tracebacks(error: BaseException | None) -> None:
+    """Take the tracebacks from an error that was dealt with, and from those that led to it.
+
+    A traceback leads to frames, and a frame often to the error itself. Such a cycle stays in memory until the garbage collector
+    finds it, and the event loop stands still while it collects thousands of them.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

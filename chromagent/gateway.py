@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Final
 
 from chromagent.codec import JsonObject
-from chromagent.errors import GatewayError, ModelNotFound
+from chromagent.errors import GatewayError, ModelNotFound, drop_tracebacks
 from chromagent.policy.authentication import Caller
 from chromagent.policy.routing import Rests, Route, Router
 from chromagent.providers.protocol import Ask, Exchange, Provider, Report
@@ -119,3 +119,4 @@ class _Attempts:
         if route is self._routes[-1]:
             error.retry_after = min(self._waits, default=None)
             raise error
+        drop_tracebacks(error)

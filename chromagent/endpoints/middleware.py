@@ -14,7 +14,7 @@ from chromagent.endpoints.cors import CorsRules
 from chromagent.endpoints.render import error_event
 from chromagent.endpoints.request_line import Outcome, RequestLine
 from chromagent.endpoints.routes import RouteTable
-from chromagent.errors import GatewayError, InternalError, RequestTimeout, to_body, to_headers
+from chromagent.errors import GatewayError, InternalError, RequestTimeout, drop_tracebacks, to_body, to_headers
 
 LAST_WORDS: Final = 2.0
 """Seconds in which a client must take the error that ends its stream; one that does not read would wait for ever."""
@@ -63,12 +63,15 @@ class Face:
         try:
             reply.headers |= self._cors.headers(request.headers)
             await self._serve(request, reply, outcome)
-        except ClientLeft:
+        except ClientLeft as error:
             outcome.client_left = True
+            drop_tracebacks(error)
         except GatewayError as error:
+            drop_tracebacks(error)
             await self._reply_error(reply, outcome, error)
         except Exception as error:
             telemetry.write_failure("a request failed inside the gateway", error, reply.headers["x-request-id"])
+            drop_tracebacks(error)
             await self._reply_error(reply, outcome, InternalError())
         finally:
             await reply.conclude()

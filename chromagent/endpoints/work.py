@@ -39,14 +39,19 @@ class Work:
         self._timer.cancel()
         self._watcher.cancel()
         self._among.discard(self)
-        if self._reason is None or self._task.uncancel() > self._cancelling:
+        task = self._task
+        # A cancelled task keeps its error, whose traceback leads through frames to this object. If this object led back to the
+        # tasks, each request would leave a cycle behind, and collecting thousands of them at once stops the event loop.
+        del self._timer, self._watcher, self._task
+        if self._reason is None or task.uncancel() > self._cancelling:
             return
         if isinstance(error, asyncio.CancelledError):
-            raise self._reason from error
+            reason, self._reason = self._reason, None
+            raise reason from error
 
     def end(self, reason: Exception) -> None:
         """End the work, unless it is ending already."""
-        if self._reason is None:
+        if self._reason is None and self in self._among:
             self._reason = reason
             self._task.cancel()
 

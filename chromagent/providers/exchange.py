@@ -17,6 +17,7 @@ from chromagent.errors import (
     UpstreamAuthenticationFailed,
     UpstreamInvalidResponse,
     UpstreamTimeout,
+    drop_tracebacks,
 )
 from chromagent.providers import copies
 from chromagent.providers.answer_stream import AnswerStream
@@ -114,6 +115,7 @@ class VertexExchange:
                 completion = await copies.complete(attempt.translation.copies, lambda: self._complete_once(attempt))  # noqa: B023 - awaited at once
             except GatewayError as error:
                 attempt = await self._recover(attempt, error)
+                drop_tracebacks(error)
             else:
                 self._remember_repairs(attempt)
                 return completion
@@ -127,8 +129,9 @@ class VertexExchange:
             try:
                 deltas = await self._source.read()
             except GatewayError as error:
-                await self._source.close()
+                await self.close()
                 attempt = await self._recover(attempt, error)
+                drop_tracebacks(error)
             else:
                 self._remember_repairs(attempt)
                 return deltas
@@ -140,8 +143,9 @@ class VertexExchange:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        if self._source is not None:
-            await self._source.close()
+        source, self._source = self._source, None  # it leads back here: together they would be cyclic garbage
+        if source is not None:
+            await source.close()
 
     async def _prepare(self) -> Attempt:
         platform = self._platform

@@ -218,6 +218,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._end()
         self._transport = None
+        del self._parser  # it leads back here, and nothing more will be parsed
 
     def _end(self) -> None:
         if not self._closed:
