@@ -18,7 +18,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import documents
 from chromagent.schema.documents import Fault, FaultyDocumentError
-from chromagent.schema.keys import Rate
+from chromagent.schema.rates import Rate
 
 PREFIX: Final = "CHROMAGENT_"
 PROVIDERS: Final = ("vertex-gemini", "vertex-anthropic")
@@ -99,14 +99,17 @@ class Backend(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits of the gateway itself, in the notation of the `limits` library. Absent means no limit."""
+    """Limits of the gateway itself, written `600/minute` or `10 per 5 seconds`, several joined by `;`. Absent means no limit."""
 
     per_ip: Rate | None = None
     """Requests of one address, counted before its key is looked at: `300/minute`."""
     per_key: Rate | None = None
     """Requests of one key; its record may hold a rate of its own."""
     tokens_per_key: Rate | None = None
-    """Tokens of one key: an estimate is taken before the call and settled after it."""
+    """Tokens per client key: a balance that refills at this rate and may go into debt; its record may hold a rate of its own."""
+    reserve: Literal["estimate", "full"] = "estimate"
+    """Tokens that must be left for a request: with `estimate` one, and what running requests will cost is estimated; with `full`
+    the most that it can cost, so that a balance hardly ever goes into debt. `full` requires `max_completion_tokens`."""
     weights: dict[Route, Annotated[int, Meta(ge=0, le=1000)]] = {}
     """How many requests one request of a route counts as; 1 where a route is not named, 0 not to count it."""
     when_away: Literal["open", "closed"] = "open"

@@ -214,7 +214,7 @@ variable "provider_keys" {
 }
 
 variable "rate_limit" {
-  description = "The gateway's own limits: per_ip, per_key, tokens_per_key (such as 600/minute), weights, when_away, storage, trusted_hops. What is left out is not limited. In memory they count for each instance apart; `redis` makes them exact."
+  description = "The gateway's own limits: per_ip, per_key, tokens_per_key (such as 600/minute), reserve, weights, when_away, storage, trusted_hops. What is left out is not limited. In memory they count for each instance apart; `redis` makes them exact."
   type        = any
   default     = {}
   nullable    = false

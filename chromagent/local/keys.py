@@ -72,7 +72,7 @@ def rotate(records: Sequence[JsonObject], which: str, *, overlap_days: int = OVE
     inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets") if name in old}
     ends = _in_days(overlap_days)
     kept = [{**record, "expires_at": _earlier(record, ends)} if record["id"] in chosen else record for record in records]
-    return key, [*kept, {**fresh, **inherited}]
+    return key, [*kept, {**fresh, **inherited, "limits_id": old.get("limits_id", old["id"])}]
 
 
 def _earlier(record: JsonObject, ends: str) -> JsonValue:

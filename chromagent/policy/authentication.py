@@ -46,13 +46,15 @@ class Caller(NamedTuple):
     """This key's own rate of requests."""
     tokens: str | None = None
     """This key's own rate of tokens."""
+    limits_id: str = ""
+    """Whose limits this key uses up: those of the key that it succeeded, else its own."""
 
     def may_use(self, model: str) -> bool:
         """Say whether this caller may use a public model id; no patterns means all."""
         return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
-ANONYMOUS: Final = Caller("anonymous")
+ANONYMOUS: Final = Caller("anonymous", limits_id="anonymous")
 
 
 class KeyStoreUnavailable(Misconfigured):
@@ -180,7 +182,15 @@ class Authenticator:
 
 def _caller(record: KeyRecord) -> Caller:
     limits = record.limits
-    return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens)
+    return Caller(
+        record.id,
+        record.name,
+        record.models,
+        frozenset(record.gcs_buckets),
+        limits.requests,
+        limits.tokens,
+        record.limits_id or record.id,
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The document of client keys: what the key store holds. Only hashes of keys, never keys."""
 
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
@@ -9,13 +9,7 @@ from msgspec.structs import force_setattr
 from chromagent import codec
 from chromagent.schema import documents
 from chromagent.schema.documents import Fault, FaultyDocumentError
-
-_RATE = r" *[1-9]\d* ?(/|per) ?([1-9]\d* ?)?(second|minute|hour|day|month|year)s? *"
-
-Rate: TypeAlias = Annotated[
-    str, Meta(pattern=rf"^{_RATE}([;,|]{_RATE})*\Z", description="a rate such as 600/minute or 10 per 5 seconds")
-]
-"""Limits in the notation of the `limits` library, several divided by `;`."""
+from chromagent.schema.rates import Rate
 
 
 class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +29,8 @@ class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     disabled: bool = False
     models: tuple[str, ...] = ()
     limits: KeyLimits = KeyLimits()
+    limits_id: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
+    """Keys with the same value share one allowance; default: the key's id. `keys rotate` copies it to the successor."""
     gcs_buckets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

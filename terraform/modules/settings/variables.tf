@@ -141,6 +141,7 @@ variable "rate_limit" {
     per_ip         = optional(string)
     per_key        = optional(string)
     tokens_per_key = optional(string)
+    reserve        = optional(string)
     weights        = optional(map(number))
     when_away      = optional(string)
     storage        = optional(string)
@@ -152,7 +153,7 @@ variable "rate_limit" {
     condition = alltrue(flatten([
       for rate in [var.rate_limit.per_ip, var.rate_limit.per_key, var.rate_limit.tokens_per_key] : [
         for part in split(";", replace(rate, "/[,|]/", ";")) :
-        can(regex("^[1-9]\\d* ?(/|per) ?([1-9]\\d* ?)?(second|minute|hour|day|month|year)s?$", trimspace(part)))
+        can(regex("^[1-9][0-9]{0,14} ?(/|per) ?([1-9][0-9]{0,6} ?)?(second|minute|hour|day|month|year)s?$", trimspace(part)))
       ] if rate != null
     ]))
     error_message = "A rate is written 600/minute or 10 per 5 seconds; several are joined by a semicolon."
@@ -160,6 +161,10 @@ variable "rate_limit" {
   validation {
     condition     = alltrue([for route, weight in coalesce(var.rate_limit.weights, {}) : contains(["chat", "models"], route) && try(contains(range(1001), weight), false)])
     error_message = "weights gives chat and models whole numbers from 0 to 1000."
+  }
+  validation {
+    condition     = var.rate_limit.reserve == null ? true : contains(["estimate", "full"], var.rate_limit.reserve)
+    error_message = "reserve is estimate or full."
   }
   validation {
     condition     = var.rate_limit.when_away == null ? true : contains(["open", "closed"], var.rate_limit.when_away)

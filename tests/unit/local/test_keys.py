@@ -79,6 +79,13 @@ async def test_both_keys_work_while_they_overlap() -> None:
         assert (await ring.authenticate({"authorization": f"Bearer {key}"})).name == "laptop"
 
 
+def test_successors_share_the_limits_of_the_first_key() -> None:
+    _, first = keys.issue("laptop")
+    _, [_, second] = keys.rotate([first], "laptop")
+    _, records = keys.rotate([second], "laptop")
+    assert [second["limits_id"], records[-1]["limits_id"]] == [first["id"]] * 2
+
+
 def test_a_shorter_life_is_not_made_longer_by_rotation() -> None:
     _, record = keys.issue("laptop", days=1)
     _, records = keys.rotate([record], "laptop", overlap_days=30)

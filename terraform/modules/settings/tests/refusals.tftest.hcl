@@ -122,6 +122,14 @@ run "a_weight_of_no_route" {
   expect_failures = [var.rate_limit]
 }
 
+run "neither_an_estimate_nor_full" {
+  command = plan
+  variables {
+    rate_limit = { reserve = "half" }
+  }
+  expect_failures = [var.rate_limit]
+}
+
 run "neither_open_nor_closed" {
   command = plan
   variables {
