@@ -160,8 +160,16 @@ def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
 
 def _limit_rules(settings: Settings) -> LimitRules:
     limits = settings.rate_limit
-    weights: dict[str, int] = {**limits.weights}
-    return LimitRules(limits.per_ip, limits.per_key, limits.tokens_per_key, limits.storage, limits.when_away == "open", weights)
+    return LimitRules(
+        per_ip=limits.per_ip,
+        per_key=limits.per_key,
+        tokens_per_key=limits.tokens_per_key,
+        storage=limits.storage,
+        open_when_away=limits.when_away == "open",
+        weights={**limits.weights},
+        reserve_full=limits.reserve == "full",
+        timeout=settings.timeout,
+    )
 
 
 def _trace_project(settings: Settings) -> str | None:

@@ -80,6 +80,7 @@ class GatewayStream:
         """Return the first deltas. Raises `GatewayError`: that of the last route tried."""
         attempts = _Attempts(self._routes, self._gateway.rests)
         for route in attempts:
+            self._report.tokens += (self.usage or {}).get("total_tokens", 0)  # of the route that failed
             self._exchange = self._gateway.begin(self._ask, route, self._report)
             try:
                 return await self._exchange.begin()

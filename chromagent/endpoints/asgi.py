@@ -102,6 +102,7 @@ class Reply:
         self.size = 0
         self.ended = False
         self._before_end: list[Callable[[], Awaitable[None]]] = []
+        self._settle: Callable[[], Awaitable[None]] | None = None
 
     @property
     def started(self) -> bool:
@@ -120,8 +121,15 @@ class Reply:
         """
         self._before_end.append(work)
 
+    def settle_with(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done once, as soon as it is known how the request ended: before the headers of a whole answer, so that it
+        may still add some, or before the last piece of a stream.
+        """
+        self._settle = work
+
     async def conclude(self) -> None:
         """Do what was to be done before the end, if it was not done yet: the end may never come where a client left."""
+        await self._settle_once()
         while self._before_end:
             await self._before_end.pop()()
 
@@ -131,6 +139,7 @@ class Reply:
 
     async def whole(self, status: int, body: bytes, content_type: str) -> None:
         """Send a complete body."""
+        await self._settle_once()
         self.headers["content-length"] = str(len(body))
         await self.start(status, content_type)
         await self.write(body, last=True)
@@ -150,6 +159,11 @@ class Reply:
         if last:
             await self.conclude()
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+    async def _settle_once(self) -> None:
+        work, self._settle = self._settle, None
+        if work is not None:
+            await work()
 
 
 def _read_headers(lines: Sequence[HeaderLine]) -> dict[str, str]:

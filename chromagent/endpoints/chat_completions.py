@@ -72,11 +72,12 @@ class ChatCompletions:
         _check_content_type(request.headers.get("content-type", ""))
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         deadline = asyncio.get_running_loop().time() + timeout
-        outcome.request = chat.parse(await request.body(self._settings.max_body_bytes, deadline))
+        body = await request.body(self._settings.max_body_bytes, deadline)
+        outcome.request = chat.parse(body)
         if self._door.counts_tokens(admission):
-            await self._door.reserve(admission, chat.estimate_tokens(outcome.request))
+            await self._door.reserve(admission, chat.estimate_tokens(outcome.request, len(body)))
             reply.headers |= admission.headers
-            reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
+            reply.settle_with(lambda: self._settle(reply, outcome))
         ask = self._ask(request, outcome.request, admission.caller, deadline)
         with self._drain.work(request.receive, deadline):
             if ask.request.get("stream"):
@@ -85,6 +86,14 @@ class ChatCompletions:
                 await reply.whole(200, encode(await self._complete(ask, reply, outcome)), JSON)
             else:
                 await self._complete_cached(self._cache, ask, request, reply, outcome)
+
+    async def _settle(self, reply: Reply, outcome: Outcome) -> None:
+        """Take what the request has cost from the caller's tokens."""
+        reservation = outcome.admission.reservation if outcome.admission else None
+        if reservation is None:  # the storage is unavailable
+            return
+        tokens = outcome.tokens_used(prompt=reservation.prompt, estimate=reservation.tokens)
+        reply.headers |= await self._door.settle(reservation, tokens, complete=outcome.whole)
 
     def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller, deadline: float) -> Ask:
         remaining = deadline - asyncio.get_running_loop().time()
@@ -159,7 +168,8 @@ async def _send_chunks(stream: GatewayStream, heartbeat: Heartbeat, reply: Reply
             deltas = await stream.read()
         outcome.whole = True
     finally:
-        outcome.usage, outcome.report.upstream_model = stream.usage, stream.upstream_model
+        outcome.usage = outcome.streamed_usage = stream.usage
+        outcome.report.upstream_model = stream.upstream_model
         await stream.close()
     await heartbeat.stop()
     await reply.write(writer.finish(outcome.usage), last=True)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 CHAT: Final = "chat completion"
 _QUIET: Final = frozenset({"health", "preflight"})
 """Operations that are asked for all day; their lines show only where somebody looks for them."""
-_MADE_SOMETHING: Final = (UpstreamTimeout, UpstreamInvalidResponse, InternalError)
 _LONGEST_TEXT: Final = 1000
 """Letters of what a client names itself and its path; Cloud Logging refuses entries beyond 256 kB."""
 _MOST_NAMES: Final = 64
@@ -44,8 +43,11 @@ class Outcome(Struct):
     finish_reasons: dict[int, str] = {}
     whole: bool = False
     """Whether the answer came to its end, so that its usage is the last word."""
-    letters: int = 0
-    """Letters that passed in a stream: some upstreams tell usage at its end only, and not every client waits for that."""
+    streamed_usage: JsonObject | None = None
+    """What the upstream reported of a stream, perhaps before its end."""
+    characters: int = 0
+    """Characters that passed in a stream: some upstreams report usage at its end only, and not every client waits for that."""
+    reasoning_characters: int = 0
 
     @property
     def caller(self) -> "Caller | None":
@@ -57,21 +59,33 @@ class Outcome(Struct):
         """Who called, also where a limit of theirs refused them."""
         return self.caller.id if self.caller else self.error.caller_id if self.error else None
 
-    @property
-    def total_tokens(self) -> int | None:
-        """Tokens used, as far as they can be told; None where nobody can tell, so that the estimate stays."""
-        usage = self.usage or {}
-        told = usage.get("total_tokens") or 0
-        if not self.whole and self.letters:
-            from chromagent.schema.chat import LETTERS_PER_TOKEN  # noqa: PLC0415 - loaded where there are letters, not at every start
+    def tokens_used(self, *, prompt: int, estimate: int) -> int:
+        """Return the tokens that the request has cost, at all places where it was tried.
 
-            return max(told, usage.get("prompt_tokens", 0) + self.letters // LETTERS_PER_TOKEN)
-        return told or (None if self._may_have_used_tokens else 0)
+        Where an answer was cut short before its usage was reported, that is the larger of what was reported and what was seen, or
+        where nothing was seen, the estimates made before the call: of its prompt, and of all it needs.
+        """
+        usage = self.streamed_usage or {}
+        streamed = usage.get("total_tokens") or 0
+        if self.whole and (streamed or self.report.tokens):
+            return self.report.tokens + streamed
+        if self.characters or self.reasoning_characters:
+            from chromagent.schema.chat import BYTES_PER_TOKEN  # noqa: PLC0415 - loaded where something was streamed
+
+            details: JsonObject = usage.get("completion_tokens_details") or {}
+            reasoning = max(details.get("reasoning_tokens") or 0, self.reasoning_characters // BYTES_PER_TOKEN)
+            seen = (usage.get("prompt_tokens") or prompt) + reasoning + self.characters // BYTES_PER_TOKEN
+            return self.report.tokens + max(streamed, seen)
+        return self.report.tokens + (max(streamed, estimate) if self._made_something_unseen else streamed)
 
     @property
-    def _may_have_used_tokens(self) -> bool:
+    def _made_something_unseen(self) -> bool:
         """An upstream that refuses makes nothing; one that was not waited for, or not understood, may have."""
-        return self.report.attempts > 0 and (self.error is None or isinstance(self.error, _MADE_SOMETHING))
+        if self.report.attempts == 0:
+            return False
+        if self.error is None or isinstance(self.error, UpstreamTimeout):
+            return True
+        return isinstance(self.error, UpstreamInvalidResponse | InternalError) and not (self.report.tokens or self.streamed_usage)
 
     def read_completion(self, completion: JsonObject) -> None:
         """Note what a complete answer tells."""
@@ -83,9 +97,19 @@ class Outcome(Struct):
         """Note what passes: how much, and finish reasons."""
         for delta in deltas:
             text = delta.delta.get("content")  # nearly every delta is nothing else
-            self.letters += len(text) if text else _letters(delta.delta)
+            if text:
+                self.characters += len(text)
+            else:
+                self._count(delta.delta)
             if delta.finish_reason is not None:
                 self.finish_reasons[delta.choice] = delta.finish_reason
+
+    def _count(self, delta: JsonObject) -> None:
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning:
+            self.reasoning_characters += len(reasoning)
+        texts = [delta.get("refusal"), *(call.get("function", {}).get("arguments") for call in delta.get("tool_calls", ()))]
+        self.characters += sum(len(text) for text in texts if text)
 
 
 class RequestLine:
@@ -152,12 +176,6 @@ def _gen_ai(outcome: Outcome) -> JsonObject:
             "reasoning": {"output_tokens": completion.get("reasoning_tokens")},
         },
     }
-
-
-def _letters(delta: JsonObject) -> int:
-    texts = [delta.get("content"), delta.get("refusal"), delta.get("reasoning_content") or delta.get("reasoning")]
-    texts += [call.get("function", {}).get("arguments") for call in delta.get("tool_calls", ())]
-    return sum(len(text) for text in texts if text)
 
 
 def _some(names: list[str]) -> list[str]:

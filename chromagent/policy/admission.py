@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from chromagent.errors import GatewayError
 from chromagent.policy.authentication import Authenticator, Caller
 from chromagent.policy.limits import Limiter, Reservation
+
+if TYPE_CHECKING:
+    from chromagent.schema.chat import TokenEstimate
 
 
 class Admission(Struct):
@@ -33,7 +37,7 @@ class Door:
             await self._limiter.admit_address(client_address(headers, peer, self._trusted_hops), route)
         caller = await self._authenticate(headers)
         try:
-            return Admission(caller, await self._limiter.admit_key(caller.id, caller.requests, route))
+            return Admission(caller, await self._limiter.admit_key(caller.limits_id, caller.requests, route))
         except GatewayError as error:
             error.caller_id = caller.id
             raise
@@ -42,14 +46,15 @@ class Door:
         """Say whether anybody counts this caller's tokens."""
         return bool(admission.caller.tokens or self._limiter.rules.tokens_per_key)
 
-    async def reserve(self, admission: Admission, tokens: int) -> None:
-        """Take an estimate of tokens from the caller's allowance. Raises `TokensLimited`."""
-        admission.reservation, headers = await self._limiter.reserve(admission.caller.id, admission.caller.tokens, tokens)
+    async def reserve(self, admission: Admission, estimate: "TokenEstimate") -> None:
+        """Reserve tokens of the caller's balance. Raises `TokensLimited` or `InvalidRequest`."""
+        caller = admission.caller
+        admission.reservation, headers = await self._limiter.reserve(caller.limits_id, caller.tokens, estimate)
         admission.headers |= headers
 
-    async def settle(self, admission: Admission, tokens: int | None) -> None:
-        """Replace the estimate by what was used, once that is known. Never raises."""
-        await self._limiter.settle(admission.reservation, tokens)
+    async def settle(self, reservation: Reservation, tokens: int, *, complete: bool) -> dict[str, str]:
+        """Take what a request has cost; return OpenAI's headers of what is left. Never raises."""
+        return await self._limiter.settle(reservation, tokens, complete=complete)
 
 
 def client_address(headers: Mapping[str, str], peer: str, trusted_hops: int) -> str:

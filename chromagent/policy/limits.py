@@ -1,173 +1,173 @@
-"""The gateway's own limits: requests of an address, requests and tokens of a key. Hides how rates are read, and faults of storages.
+"""The gateway's own limits: requests per address, requests and tokens per key (docs/adr/0009).
 
-Requests count in moving windows. Tokens count in fixed ones: a moving window keeps an entry for each unit, and a minute of tokens
-is millions of them (docs/adr/0009). The library that reads rates is imported with the first limit that is used, because it costs a
-cold start 170 ms, and 380 ms more with Redis.
+`Limiter` knows the rules, the errors and the headers; `limit_storages` does the counting. A request whose tokens are limited is
+reserved before the upstream is called, with what it is estimated to need, and settled once, with what it has cost.
 """
 
 import asyncio
 import math
+import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct
 
 from chromagent import telemetry
-from chromagent.errors import LimiterUnavailable, RateLimited, TokensLimited
+from chromagent.errors import InvalidRequest, LimiterUnavailable, RateLimited, TokensLimited
+from chromagent.policy.limit_storages import Balances, Demand, Hit, Storage, balance, open_storage
+from chromagent.schema import rates
+from chromagent.schema.rates import Window
 
 if TYPE_CHECKING:
-    from limits import RateLimitItem
-
-    from chromagent.policy.limit_storages import Storage
+    from chromagent.schema.chat import TokenEstimate
 
 T = TypeVar("T")
 
-COMPLAIN_EVERY: Final = 10.0
-"""Seconds between log lines about a storage that is away."""
+WARNING_INTERVAL: Final = 10.0
+"""Seconds between log lines about a storage that is unavailable."""
+SETTLE_MARGIN: Final = 60.0
+"""Seconds beyond the timeout of a request after which its reservation is dropped: its instance died."""
 
 
 class LimitRules(Struct, frozen=True):
-    """What the owner set; rates in the notation of the `limits` library, None where there is no limit."""
+    """What the operator set; rates as in `schema.rates`, None where there is no limit."""
 
     per_ip: str | None = None
     per_key: str | None = None
     tokens_per_key: str | None = None
     storage: str = "memory://"
     open_when_away: bool = True
-    """Whether callers are let in while the storage is away, or refused."""
+    """Whether callers are let in while the storage is unavailable, or refused."""
     weights: Mapping[str, int] = {}
     """How many requests one request of a route counts as; 1 where a route is not named."""
+    reserve_full: bool = False
+    """Whether the balance must hold the most that a request can cost, and not only one token."""
+    timeout: float = 600.0
+    """Seconds that a request takes at most."""
 
 
-class Taken(NamedTuple):
-    """Tokens taken from one window of a key's allowance: no more than the window holds."""
+class Reservation(Struct, frozen=True):
+    """A request that is in flight: whose, under which rates, and what it was estimated to need."""
 
-    item: "RateLimitItem"
-    key: str
+    id: str
+    account: str
+    windows: tuple[Window, ...]
+    prompt: int
+    """Tokens of its prompt, estimated."""
     tokens: int
-    ends: float
-    """Epoch second at which the window ends; what is settled later no longer belongs to it."""
-
-
-Reservation = tuple[Taken, ...]
-"""What was taken, of every window, before it is known how many tokens a request will need."""
+    """Tokens of prompt and answers, estimated."""
+    choices: int
 
 
 class Limiter:
-    """Counts. Every method lets the caller in, raises `RateLimited`, or raises `LimiterUnavailable` where that is configured."""
+    """Counts. Every method admits the caller, raises `RateLimited`, or raises `LimiterUnavailable` where that is configured."""
 
-    def __init__(self, rules: LimitRules, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, rules: LimitRules, clock: Callable[[], float] = time.monotonic) -> None:
         self.rules = rules
         self._clock = clock
         self._storage: Storage | None = None
-        self._items: dict[str, list[RateLimitItem]] = {}
-        self._complained = float("-inf")
+        self._windows: dict[str, tuple[Window, ...]] = {}
+        self._warned_at = float("-inf")
+        self._settling: set[asyncio.Task[Balances | None]] = set()
+        """The event loop itself holds tasks by weak references only."""
 
     async def admit_address(self, address: str, route: str) -> None:
         """Count a request of an address."""
         if self.rules.per_ip:
             await self._count(self.rules.per_ip, f"ip:{address}", route)
 
-    async def admit_key(self, key: str, rate: str | None, route: str) -> dict[str, str]:
+    async def admit_key(self, account: str, rate: str | None, route: str) -> dict[str, str]:
         """Count a request of a key under its own rate or that of all keys; return OpenAI's headers of what is left."""
         rate = rate or self.rules.per_key
-        return await self._count(rate, f"key:{key}", route) if rate else {}
+        return await self._count(rate, f"key:{account}", route) if rate else {}
 
-    async def reserve(self, key: str, rate: str | None, tokens: int) -> tuple[Reservation | None, dict[str, str]]:
-        """Take an estimate of tokens from a key's allowance. Raises `TokensLimited`."""
+    async def reserve(self, account: str, rate: str | None, estimate: "TokenEstimate") -> tuple[Reservation | None, dict[str, str]]:
+        """Put a request in flight under its key's own rate of tokens or that of all keys; return OpenAI's headers too.
+
+        Raises `TokensLimited`, or `InvalidRequest` for a request without a maximum where the most that it can cost must be known.
+        """
         rate = rate or self.rules.tokens_per_key
         if not rate:
             return None, {}
-        found = await self._guarded(lambda: self._reserve(rate, f"tokens:{key}", tokens))
-        return found if found is not None else (None, {})
+        windows = self._parsed(rate)
+        found = await self._guarded(lambda: self._reserve(account, windows, estimate))
+        return found or (None, {})
 
-    async def settle(self, reservation: Reservation | None, tokens: int | None) -> None:
-        """Replace an estimate by what was used; None leaves it. Raises nothing, and goes on where the request is cancelled:
+    async def settle(self, reservation: Reservation, tokens: int, *, complete: bool) -> dict[str, str]:
+        """Take what a request has cost; return OpenAI's headers of what is left. Call it once for each reservation.
+
+        `complete` answers teach what an answer of this key costs. Raises nothing, and continues where the request is cancelled:
         clients leave just then.
         """
-        if reservation is None or tokens is None:
-            return
+        work = self._guarded(lambda: self._settle(reservation, tokens, complete=complete))
         try:
-            await asyncio.shield(self._guarded(lambda: self._replace(reservation, tokens)))
+            balances = await (self._shielded(work) if self._open().remote else work)
         except LimiterUnavailable:
-            return
+            return {}
+        return _tokens_left(reservation.windows, balances) if balances else {}
 
     async def close(self) -> None:
         """Close the connections to the storage."""
         if self._storage is not None:
             await self._storage.close()
 
-    async def _count(self, rate: str, key: str, route: str) -> dict[str, str]:
+    async def _count(self, rate: str, name: str, route: str) -> dict[str, str]:
         cost = self.rules.weights.get(route, 1)
-        found = await self._guarded(lambda: self._hit(rate, key, cost)) if cost else {}
-        return found or {}
+        if not cost:
+            return {}
+        windows = self._parsed(rate)
+        hits = await self._guarded(lambda: self._open().hit(name, windows, cost))
+        return {} if hits is None else _admitted(windows, hits)
 
-    async def _hit(self, rate: str, key: str, cost: int) -> dict[str, str]:
-        storage = self._open()
-        headers: dict[str, str] = {}
-        for item in self._parsed(rate):
-            hit = await storage.hit(item, key, min(cost, item.amount))
-            wait = max(0.0, hit.resets - self._clock())
-            told = _headers("requests", item.amount, hit.left, wait)
-            if not hit.admitted:
-                message = f"Rate limit of {item} reached. Try again in {_duration(wait)}."
-                raise _with_headers(RateLimited(message, retry_after=wait, retryable=False), told)
-            headers = _tightest(headers, told)
-        return headers
+    async def _reserve(
+        self, account: str, windows: tuple[Window, ...], estimate: "TokenEstimate"
+    ) -> tuple[Reservation, dict[str, str]]:
+        if self.rules.reserve_full:
+            cost = _maximum_cost(windows, estimate)
+            demand = Demand(known=cost, answers=0, needed=cost)
+        elif estimate.answer is None:
+            demand = Demand(known=estimate.prompt, answers=estimate.choices, needed=1)
+        else:
+            demand = Demand(known=estimate.prompt + estimate.answer * estimate.choices, answers=0, needed=1)
+        reservation = secrets.token_hex(8)
+        ttl = self.rules.timeout + SETTLE_MARGIN
+        balances = await self._open().admit(account, windows, reservation, demand, ttl)
+        if not balances.admitted:
+            raise _refused(windows, balances, demand.needed)
+        headers = _tokens_left(windows, balances)
+        return Reservation(reservation, account, windows, estimate.prompt, balances.reserved, estimate.choices), headers
 
-    async def _reserve(self, rate: str, key: str, tokens: int) -> tuple[Reservation, dict[str, str]]:
-        storage = self._open()
-        headers: dict[str, str] = {}
-        reservation: Reservation = ()
-        for item in self._parsed(rate):
-            cost = min(tokens, item.amount)
-            used, ends = await storage.add(item, key, cost)
-            taken = Taken(item, key, cost, ends)
-            reservation = (*reservation, taken)
-            wait = max(0.0, ends - self._clock())
-            if used > item.amount:
-                await self._replace(reservation, 0)
-                before = used - taken.tokens
-                message = (
-                    f"Token limit of {item} reached: {before} used, {taken.tokens} more needed. Try again in {_duration(wait)}."
-                )
-                told = _headers("tokens", item.amount, item.amount - before, wait)
-                raise _with_headers(TokensLimited(message, retry_after=wait, retryable=False), told)
-            headers = _tightest(headers, _headers("tokens", item.amount, item.amount - used, wait))
-        return reservation, headers
+    async def _settle(self, reservation: Reservation, tokens: int, *, complete: bool) -> Balances:
+        answer = max(0, tokens - reservation.prompt) / reservation.choices if complete else None
+        return await self._open().settle(reservation.account, reservation.windows, reservation.id, max(0, tokens), answer)
 
-    async def _replace(self, reservation: Reservation, tokens: int) -> None:
-        """Count so many tokens instead of what was taken, in every window that has not ended."""
-        storage = self._open()
-        for taken in reservation:
-            if tokens != taken.tokens and self._clock() < taken.ends:
-                await storage.add(taken.item, taken.key, tokens - taken.tokens)
+    async def _shielded(self, work: Awaitable[Balances | None]) -> Balances | None:
+        task = asyncio.ensure_future(work)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        return await asyncio.shield(task)
 
-    def _open(self) -> "Storage":
+    def _open(self) -> Storage:
         if self._storage is None:
-            from chromagent.policy.limit_storages import open_storage  # noqa: PLC0415 - few owners set limits
-
             self._storage = open_storage(self.rules.storage, self._clock)
         return self._storage
 
-    def _parsed(self, rate: str) -> "list[RateLimitItem]":
-        if rate not in self._items:
-            from limits import parse_many  # noqa: PLC0415
-
-            self._items[rate] = parse_many(rate)
-        return self._items[rate]
+    def _parsed(self, rate: str) -> tuple[Window, ...]:
+        if rate not in self._windows:
+            self._windows[rate] = rates.parse(rate)
+        return self._windows[rate]
 
     async def _guarded(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """Do the work; None where the storage is away and callers are let in then."""
+        """Do the work; None where the storage is unavailable and callers are let in then."""
         try:
             return await work()
-        except RateLimited:
+        except (RateLimited, InvalidRequest):
             raise
         except Exception as error:
             now = self._clock()
-            if now - self._complained >= COMPLAIN_EVERY:
-                self._complained = now
+            if now - self._warned_at >= WARNING_INTERVAL:
+                self._warned_at = now
                 consequence = "callers are let in" if self.rules.open_when_away else "callers are refused"
                 telemetry.write_warning(f"the storage of rate limits is away: {consequence}", {"reason": type(error).__name__})
             if self.rules.open_when_away:
@@ -175,25 +175,75 @@ class Limiter:
             raise LimiterUnavailable from error
 
 
-def _with_headers(error: RateLimited, headers: dict[str, str]) -> RateLimited:
-    error.headers = headers
+def _admitted(windows: Sequence[Window], hits: Sequence[Hit]) -> dict[str, str]:
+    """Return the headers of a request that was counted. Raises `RateLimited`, by the window that takes longest."""
+    window, hit = max(zip(windows, hits, strict=True), key=lambda pair: pair[1].wait)
+    if not hit.admitted:
+        error = RateLimited(
+            f"Rate limit of {window} reached. Try again in {_duration(hit.wait)}.", retry_after=hit.wait, retryable=False
+        )
+        error.headers = _headers("requests", window, hit.left, hit.resets)
+        raise error
+    window, hit = min(zip(windows, hits, strict=True), key=lambda pair: pair[1].left)
+    return _headers("requests", window, hit.left, hit.resets)
+
+
+def _maximum_cost(windows: Sequence[Window], estimate: "TokenEstimate") -> int:
+    """Return the most that a request can cost. Raises `InvalidRequest` where that is unknown, `TokensLimited` where no balance ever
+    holds so much.
+    """
+    if estimate.answer is None:
+        message = (
+            "'max_completion_tokens' is required: this gateway admits a request only if the most that it can cost fits into the "
+            "tokens that are left."
+        )
+        raise InvalidRequest(message, param="max_completion_tokens", code="missing_required_parameter")
+    cost = estimate.prompt_maximum + estimate.answer * estimate.choices
+    window = min(windows, key=lambda window: window.amount)
+    if cost > window.amount:
+        error = TokensLimited(
+            f"This request can cost up to {cost} tokens, more than the token limit of {window}. "
+            "Lower max_completion_tokens or n, or shorten the messages.",
+            retryable=False,
+        )
+        error.headers = {"x-should-retry": "false"}
+        raise error
+    return cost
+
+
+def _refused(windows: Sequence[Window], balances: Balances, needed: int) -> TokensLimited:
+    """Return the error of the balance that takes longest until it holds what the request needs."""
+
+    def wait(window: Window, seconds: float) -> float:
+        """Seconds of refilling. Where what is in flight fills the whole window, a running request has to end first."""
+        goal = needed + balances.in_flight
+        refilled = (min(goal, window.amount) - balance(window, seconds)) * window.seconds / window.amount
+        return max(refilled, 0.0 if goal <= window.amount else 1.0)
+
+    window, seconds = max(zip(windows, balances.until_full, strict=True), key=lambda pair: wait(*pair))
+    used = math.ceil(window.amount - balance(window, seconds))
+    longest = wait(window, seconds)
+    message = f"Token limit of {window} reached: {used} used, {balances.in_flight} in flight"
+    message += f", {needed} needed" if needed > 1 else ""
+    error = TokensLimited(f"{message}. Try again in {_duration(longest)}.", retry_after=longest, retryable=False)
+    error.headers = _tokens_left([window], balances._replace(until_full=(seconds,)))
     return error
 
 
-def _headers(kind: str, limit: int, remaining: int, reset: float) -> dict[str, str]:
+def _tokens_left(windows: Sequence[Window], balances: Balances) -> dict[str, str]:
+    """Return the headers of the tightest balance, as if what is in flight had been taken already."""
+    left = [balance(window, seconds) - balances.in_flight for window, seconds in zip(windows, balances.until_full, strict=True)]
+    window, tokens = min(zip(windows, left, strict=True), key=lambda pair: pair[1])
+    until_full = (window.amount - tokens) * window.seconds / window.amount
+    return _headers("tokens", window, math.floor(tokens + 0.001), until_full)
+
+
+def _headers(kind: str, window: Window, remaining: int, reset: float) -> dict[str, str]:
     return {
-        f"x-ratelimit-limit-{kind}": str(limit),
+        f"x-ratelimit-limit-{kind}": str(window.amount),
         f"x-ratelimit-remaining-{kind}": str(max(0, remaining)),
         f"x-ratelimit-reset-{kind}": _duration(reset),
     }
-
-
-def _tightest(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
-    """Of several windows tell the one with the least left."""
-    if not one:
-        return other
-    name = next(header for header in one if "remaining" in header)
-    return min(one, other, key=lambda headers: int(headers[name]))
 
 
 def _duration(seconds: float) -> str:

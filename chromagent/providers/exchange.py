@@ -124,6 +124,7 @@ class VertexExchange:
         """Return the first deltas."""
         attempt = await self._prepare()
         while True:
+            self._report.tokens += (self.usage or {}).get("total_tokens", 0)  # of streams that are thrown away now
             self._streams = [attempt.translation.stream() for _ in range(attempt.translation.copies)]
             self._source = copies.interleave([self._open_stream(attempt, stream) for stream in self._streams])
             try:
@@ -201,10 +202,15 @@ class VertexExchange:
         return UpstreamRequest(platform.address(self._location) + path, headers, content, idle)
 
     async def _complete_once(self, attempt: Attempt) -> JsonObject:
-        bodies = [await self._post(attempt, attempt.content)]
-        while (body := attempt.translation.continuation(bodies)) is not None:
-            bodies.append(await self._post(attempt, self._encode(body)))
-        answer = attempt.translation.response(bodies)
+        translation = attempt.translation
+        bodies: list[JsonObject] = []
+        try:
+            bodies.append(await self._post(attempt, attempt.content))
+            while (body := translation.continuation(bodies)) is not None:
+                bodies.append(await self._post(attempt, self._encode(body)))
+            answer = translation.response(bodies)
+        finally:  # also where the answer is thrown away, or its reader left
+            self._report.tokens += translation.tokens(bodies)
         self._report.upstream_model = answer.upstream_model
         return answer.completion
 

@@ -52,6 +52,8 @@ class Report(Struct):
     repairs: list[str] = []
     attempts: int = 0
     upstream_headers: dict[str, str] = {}
+    tokens: int = 0
+    """What upstreams reported of whole answers, and of streams that were thrown away; not of the stream that is being read."""
 
 
 class DeltaSource(Protocol):

@@ -6,7 +6,7 @@ absent.
 Field list: openai 3.54.0, `CompletionCreateParams`.
 """
 
-from typing import Annotated, Any, Required, cast
+from typing import Annotated, Any, NamedTuple, Required, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, WrapValidator
 from pydantic_core import ErrorDetails
@@ -78,8 +78,14 @@ FIELDS = frozenset(ChatCompletionRequest.__annotations__)
 
 LONGEST_NAME = 256
 """Letters in the name of a model: it stands in headers, in the log and in the upstream's URL."""
-LETTERS_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 """Of English text, for estimates."""
+MEDIA_TOKENS = 1_500
+"""What one image, document, recording or video counts as in estimates, whatever its size; what it cost is known afterwards."""
+MAX_ESTIMATED_CHOICES = 128
+MAX_ESTIMATED_ANSWER = 10**9
+"""Larger numbers are errors, found when the request is translated; an estimate need not be larger either."""
+_SHORTEST_MEDIA = 256
 _WANTED: dict[str, str] = {
     "string_type": "a string",
     "bool_type": "a boolean",
@@ -127,18 +133,49 @@ def validate(document: JsonObject) -> ChatCompletionRequest:
     return request
 
 
-def estimate_tokens(request: ChatCompletionRequest) -> int:
-    """Guess what a request will use: some letters of text are a token, and the output is as long as allowed, up to 1,000."""
-    letters = sum(_letters(message.get("content")) for message in request["messages"])
-    output = request.get("max_completion_tokens", request.get("max_tokens", 1000))
-    return letters // LETTERS_PER_TOKEN + max(0, min(output, 1000)) * max(1, request.get("n", 1))
+class TokenEstimate(NamedTuple):
+    """What a request may cost, in tokens, as far as it says itself."""
+
+    prompt: int
+    prompt_maximum: int
+    """No prompt of this size costs more: a token is at least a byte."""
+    answer: int | None
+    """Most that one answer may have, if the request says so."""
+    choices: int
 
 
-def _letters(content: JsonValue) -> int:
-    if isinstance(content, str):
-        return len(content)
-    parts = cast("list[JsonValue]", content) if isinstance(content, list) else []
-    return sum(_letters(cast("JsonObject", part).get("text")) for part in parts if isinstance(part, dict))
+def estimate_tokens(request: ChatCompletionRequest, body_bytes: int) -> TokenEstimate:
+    """Estimate from the length of the body, which holds the whole prompt: messages, tools, schemas and history.
+
+    Embedded media (long strings in parts that are no text) count by their number and not by their length.
+    """
+    media, media_bytes = 0, 0
+    for message in request["messages"]:
+        content: JsonValue = message.get("content")
+        if type(content) is list:
+            for part in cast("list[JsonValue]", content):
+                if type(part) is dict and "text" not in part and "refusal" not in part:
+                    media += 1
+                    media_bytes += _embedded_bytes(cast("JsonObject", part))
+    asked = request.get("max_completion_tokens", request.get("max_tokens"))
+    return TokenEstimate(
+        prompt=max(0, body_bytes - media_bytes) // BYTES_PER_TOKEN + media * MEDIA_TOKENS,
+        prompt_maximum=body_bytes + media * MEDIA_TOKENS,
+        answer=None if asked is None else max(0, min(asked, MAX_ESTIMATED_ANSWER)),
+        choices=max(1, min(request.get("n", 1), MAX_ESTIMATED_CHOICES)),
+    )
+
+
+def _embedded_bytes(part: JsonObject) -> int:
+    """Return the length of the files that a part holds, such as `{"type": "image_url", "image_url": {"url": "data:…"}}`."""
+    lengths = [
+        len(value)
+        for member in part.values()
+        if type(member) is dict
+        for value in cast("JsonObject", member).values()
+        if type(value) is str
+    ]
+    return sum(length for length in lengths if length >= _SHORTEST_MEDIA)
 
 
 def _to_invalid_request(fault: ErrorDetails) -> InvalidRequest:

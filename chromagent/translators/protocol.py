@@ -157,6 +157,10 @@ class Translation(Protocol):
         """
         ...
 
+    def tokens(self, bodies: Sequence[JsonObject]) -> int:
+        """Return the tokens that the upstream reported of so many answers, also where `response` refuses them. Raises nothing."""
+        ...
+
     def continuation(self, bodies: Sequence[JsonObject]) -> JsonObject | None:
         """Return the body of the request that goes on with an incomplete answer, or None."""
         ...

@@ -24,6 +24,7 @@ from chromagent.translators.anthropic.profiles import changed, profile_of
 from chromagent.translators.anthropic.response import AnswerReader, Reading, read_whole
 from chromagent.translators.anthropic.stream import AnthropicStream
 from chromagent.translators.anthropic.turns import Conversation, Turn
+from chromagent.translators.anthropic.usage import total_tokens
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.folding import fold
 from chromagent.translators.lenient import as_list, as_object
@@ -84,6 +85,10 @@ class AnthropicTranslation:
         if reader.stop_reason == "refusal" and reader.stop_details:
             completion["choices"][0]["stop_details"] = reader.stop_details
         return Answer(completion, reader.upstream_model)
+
+    def tokens(self, bodies: Sequence[JsonObject]) -> int:
+        """Return the tokens that the upstream reported of so many answers."""
+        return total_tokens(bodies)
 
     def continuation(self, bodies: Sequence[JsonObject]) -> JsonObject | None:
         """Return the body that goes on with an answer that paused, or None."""

@@ -3,6 +3,8 @@
 Source: wire-anthropic §3.6: all prompt tokens count, cached ones included.
 """
 
+from collections.abc import Iterable
+
 from chromagent.codec import JsonObject
 from chromagent.translators.lenient import count, member
 
@@ -45,6 +47,15 @@ class UsageCounter:
         if any(searches):
             usage["server_tool_use"] = {"web_search_requests": sum(searches)}
         return usage
+
+
+def total_tokens(bodies: Iterable[JsonObject]) -> int:
+    """Return the tokens that whole answers report together; nothing for what is not understood."""
+    counter = UsageCounter()
+    for body in bodies:
+        counter.take(member(body, "usage"))
+        counter.next_answer()
+    return counter.usage()["total_tokens"]
 
 
 def _detail(answer: JsonObject, group: str, name: str) -> list[int]:

@@ -20,6 +20,7 @@ from chromagent.translators.gemini.parts import Reading
 from chromagent.translators.gemini.profiles import profile_of, with_levels
 from chromagent.translators.gemini.response import AnswerReader, Policy, read_whole
 from chromagent.translators.gemini.stream import GeminiStream
+from chromagent.translators.gemini.usage import total_tokens
 from chromagent.translators.parameters import require_faithful
 from chromagent.translators.protocol import Answer, Call
 
@@ -51,6 +52,10 @@ class GeminiTranslation:
         reader = self._answer_reader(streamed=False)
         deltas = read_whole(reader, bodies)
         return Answer(fold(reader.head, deltas, reader.usage, choices=self._request.get("n", 1)), reader.upstream_model)
+
+    def tokens(self, bodies: Sequence[JsonObject]) -> int:
+        """Return the tokens that the upstream reported of so many answers."""
+        return total_tokens(bodies)
 
     def continuation(self, bodies: Sequence[JsonObject]) -> JsonObject | None:
         """Return the body of the request that goes on with an incomplete answer, or None."""

@@ -3,10 +3,11 @@
 Source: wire-gemini §3.11.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from chromagent.codec import JsonObject
-from chromagent.translators.lenient import count, members, text
+from chromagent.translators.lenient import count, member, members, text
 
 _TIERS: Final = {
     "ON_DEMAND": "default",
@@ -75,6 +76,15 @@ class UsageCounter:
                 "rejected_prediction_tokens": 0,
             },
         }
+
+
+def total_tokens(bodies: Iterable[JsonObject]) -> int:
+    """Return the tokens that whole answers report together; nothing for what is not understood."""
+    counter = UsageCounter()
+    for body in bodies:
+        counter.take(member(body, "usageMetadata"))
+        counter.next_answer()
+    return counter.usage()["total_tokens"]
 
 
 def _add_modalities(totals: dict[str, int], answer: JsonObject, field: str) -> None:

@@ -7,7 +7,7 @@ from chromagent.translators.protocol import Delta
 
 
 @pytest.mark.parametrize(
-    ("delta", "letters"),
+    ("delta", "characters"),
     [
         ({"role": "assistant", "content": "", "refusal": None}, 0),
         ({"content": "four"}, 4),
@@ -18,7 +18,7 @@ from chromagent.translators.protocol import Delta
         ({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}, {"index": 1}]}, 2),
     ],
 )
-def test_what_a_client_read_is_counted_once(delta: dict[str, Any], letters: int) -> None:
+def test_what_a_client_read_is_counted_once(delta: dict[str, Any], characters: int) -> None:
     outcome = Outcome()
     outcome.read_deltas([Delta(0, delta)])
-    assert outcome.letters == letters
+    assert outcome.characters + outcome.reasoning_characters == characters
