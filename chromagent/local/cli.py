@@ -62,13 +62,13 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     new.set_defaults(command=_new_key)
     for name, text, command in (
         ("list", "list the keys of the store", _list_keys),
-        ("disable", "let a key work no more", _disable_key),
-        ("rotate", "print a successor of a key; the old one works for some days more", _rotate_key),
+        ("disable", "disable a key", _disable_key),
+        ("rotate", "rotate a key: print a new one; the old one stays valid for an overlap period", _rotate_key),
     ):
         one = commands.add_parser(name, help=text)
         one.set_defaults(command=command)
         if name != "list":
-            one.add_argument("which", help="id or name of the key")
+            one.add_argument("which", help="id of the key, or its name if no other key has it")
     rotating = commands.choices["rotate"]
     rotating.add_argument(
         "--overlap-days",
@@ -76,6 +76,12 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         default=keys.OVERLAP_DAYS,
         metavar="N",
         help="how long the old key works",
+    )
+    rotating.add_argument(
+        "--days",
+        type=lambda text: _days(text, least=1),
+        metavar="N",
+        help="days after which the new key expires (default: when the old one would have)",
     )
     for one in commands.choices.values():
         one.add_argument(
@@ -128,7 +134,7 @@ def _new_key(chosen: argparse.Namespace) -> None:
         print(codec.encode_text(record))
     else:
         store = keys.KeyStore(chosen.store)
-        asyncio.run(_change(store, lambda records: [*records, record]))
+        asyncio.run(_change(store, lambda records: keys.add(records, record)))
     _show(key)
 
 
@@ -145,7 +151,7 @@ def _rotate_key(chosen: argparse.Namespace) -> None:
     issued: list[str] = []
 
     def rotate(records: list[JsonObject]) -> list[JsonObject]:
-        key, changed = keys.rotate(records, chosen.which, overlap_days=chosen.overlap_days)
+        key, changed = keys.rotate(records, chosen.which, overlap_days=chosen.overlap_days, days=chosen.days)
         issued.append(key)
         return changed
 

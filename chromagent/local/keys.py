@@ -26,7 +26,9 @@ from chromagent.upstream.secret_manager import SecretManager
 from chromagent.upstream.secrets import SecretMissingError, SecretUnavailableError
 
 OVERLAP_DAYS: Final = 7
-"""Days for which a rotated key goes on working."""
+"""Days for which a rotated key stays valid."""
+_OWN_FIELDS: Final = frozenset({"id", "sha256", "expires_at", "disabled"})
+"""What a successor does not take over from its predecessor."""
 
 
 def issue(
@@ -55,24 +57,43 @@ def issue(
     return key, record
 
 
+def add(records: Sequence[JsonObject], record: JsonObject) -> list[JsonObject]:
+    """Return the records with a new one. Raises `StartError` if a key that still works has its name."""
+    name = record.get("name")
+    if taken := [other for other in _usable(records) if name and other.get("name") == name]:
+        raise StartError(f"the key {taken[-1]['id']} is called {name} already: choose another name, rotate that key, or disable it")
+    return [*records, record]
+
+
 def disable(records: Sequence[JsonObject], which: str) -> list[JsonObject]:
-    """Return the records with those of an id or a name disabled. Raises `StartError` if there are none."""
-    chosen = _find(records, which)
+    """Return the records with one key disabled: that of an id, or that of a name, with the predecessors that still work.
+
+    Raises `StartError` if there is none, or if the name is not unique.
+    """
+    chosen = {record["id"] for record in _find(records, which)}
     return [{**record, "disabled": True} if record["id"] in chosen else record for record in records]
 
 
-def rotate(records: Sequence[JsonObject], which: str, *, overlap_days: int = OVERLAP_DAYS) -> tuple[str, list[JsonObject]]:
-    """Return a new key with the rights of the one of that id or name, and the records; the old one works for some days more."""
+def rotate(
+    records: Sequence[JsonObject], which: str, *, overlap_days: int = OVERLAP_DAYS, days: int | None = None
+) -> tuple[str, list[JsonObject]]:
+    """Return a successor of the key of an id or a unique name, and the records; the old key stays valid for the overlap period.
+
+    The successor has the rights and limits of the old key, and its end, unless `days` gives another. Raises `StartError`.
+    """
     chosen = _find(records, which)
-    live = [record for record in records if record["id"] in chosen and not record.get("disabled")]
-    if not live:
-        raise StartError(f"every key called {which} is disabled: issue a new one")
+    if not (live := _usable(chosen)):
+        raise StartError(f"the key {which} is disabled or expired: issue a new one")
     old = live[-1]
-    key, fresh = issue(str(old.get("name", "")))
-    inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets") if name in old}
+    key, fresh = issue(str(old.get("name", "")), days=days)
+    inherited = {name: value for name, value in old.items() if name not in _OWN_FIELDS}
+    if days is None and "expires_at" in old:
+        inherited["expires_at"] = old["expires_at"]
+    successor = {**inherited, **fresh, "limits_id": _lineage(old)}
     ends = _in_days(overlap_days)
-    kept = [{**record, "expires_at": _earlier(record, ends)} if record["id"] in chosen else record for record in records]
-    return key, [*kept, {**fresh, **inherited, "limits_id": old.get("limits_id", old["id"])}]
+    ending = {record["id"] for record in live}
+    kept = [{**record, "expires_at": _earlier(record, ends)} if record["id"] in ending else record for record in records]
+    return key, [*kept, successor]
 
 
 def _earlier(record: JsonObject, ends: str) -> JsonValue:
@@ -176,13 +197,29 @@ def _replace(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-def _find(records: Sequence[JsonObject], which: str) -> set[str]:
-    """Return the ids of the keys that are meant: an id comes before a name, as it is nobody's choice."""
-    chosen = {which for record in records if record["id"] == which}
-    chosen = chosen or {str(record["id"]) for record in records if record.get("name") == which}
-    if not chosen:
+def _find(records: Sequence[JsonObject], which: str) -> list[JsonObject]:
+    """Return the record of an id, or those of one key and its predecessors by their name. An id is looked for first."""
+    if chosen := [record for record in records if record["id"] == which]:
+        return chosen
+    named = [record for record in records if record.get("name") == which]
+    if not named:
         raise StartError(f"there is no key called {which}")
+    chosen = _usable(named) or named
+    if len({_lineage(record) for record in chosen}) > 1:
+        ids = ", ".join(str(record["id"]) for record in chosen)
+        raise StartError(f"several keys are called {which}: name the one you mean by its id ({ids})")
     return chosen
+
+
+def _lineage(record: JsonObject) -> str:
+    """Return what a key has in common with its successors: the id of the first of them."""
+    return str(record.get("limits_id") or record["id"])
+
+
+def _usable(records: Sequence[JsonObject]) -> list[JsonObject]:
+    """Return the records of keys that are neither disabled nor expired."""
+    now = datetime.now(UTC).timestamp()
+    return [record for record in records if documents.read(record, KeyRecord).usable(now)]
 
 
 def _in_days(days: int) -> str:

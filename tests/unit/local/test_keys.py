@@ -86,6 +86,59 @@ def test_successors_share_the_limits_of_the_first_key() -> None:
     assert [second["limits_id"], records[-1]["limits_id"]] == [first["id"]] * 2
 
 
+def test_a_successor_has_all_rights_and_limits_of_its_predecessor_and_no_more() -> None:
+    rights = {"models": ["gemini-*"], "limits": {"tokens": "1000/minute"}, "gcs_buckets": ["images"]}
+    _, issued = keys.issue("laptop", days=3)
+    _, [old, new] = keys.rotate([{**issued, **rights}], "laptop", overlap_days=1)
+    assert {name: new[name] for name in (*rights, "name")} == {**rights, "name": "laptop"}
+    assert new["expires_at"] == issued["expires_at"]
+    assert old["expires_at"] < issued["expires_at"]
+
+
+def test_a_successor_may_get_an_end_of_its_own() -> None:
+    _, issued = keys.issue("laptop", days=3)
+    _, [_, new] = keys.rotate([issued], "laptop", days=90)
+    assert datetime.fromisoformat(new["expires_at"]) > datetime.now(UTC) + timedelta(days=89)
+
+
+def test_a_name_belongs_to_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ("--store", f"file:{tmp_path / 'keys.json'}")
+    run(capsys, "keys", "new", "--name", "laptop", *store)
+    [first] = document(tmp_path / "keys.json")
+    status, _, err = run(capsys, "keys", "new", "--name", "laptop", *store)
+    assert status == 2
+    assert err == (
+        f"chromagent: the key {first['id']} is called laptop already: choose another name, rotate that key, or disable it\n"
+    )
+    assert document(tmp_path / "keys.json") == [first]
+
+
+def test_the_name_of_a_disabled_key_is_free_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ("--store", f"file:{tmp_path / 'keys.json'}")
+    for arguments in (("new", "--name", "laptop"), ("disable", "laptop"), ("new", "--name", "laptop"), ("rotate", "laptop")):
+        assert run(capsys, "keys", *arguments, *store)[0] == 0
+    assert [record.get("disabled", False) for record in document(tmp_path / "keys.json")] == [True, False, False]
+
+
+@pytest.mark.parametrize("command", ["rotate", "disable"])
+def test_two_keys_of_one_name_are_told_apart_by_id_only(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    (_, one), (_, other) = keys.issue("laptop", models=["gemini-*"]), keys.issue("laptop")
+    path.write_text(json.dumps({"keys": [one, other]}))
+    status, _, err = run(capsys, "keys", command, "laptop", "--store", f"file:{path}")
+    assert status == 2
+    assert err == f"chromagent: several keys are called laptop: name the one you mean by its id ({one['id']}, {other['id']})\n"
+    assert document(path) == [one, other]
+    assert run(capsys, "keys", command, one["id"], "--store", f"file:{path}")[0] == 0
+    assert document(path)[1] == other
+
+
+def test_disabling_by_name_disables_the_predecessor_that_still_works() -> None:
+    _, issued = keys.issue("laptop")
+    _, records = keys.rotate([issued], "laptop")
+    assert [record["disabled"] for record in keys.disable(records, "laptop")] == [True, True]
+
+
 def test_a_shorter_life_is_not_made_longer_by_rotation() -> None:
     _, record = keys.issue("laptop", days=1)
     _, records = keys.rotate([record], "laptop", overlap_days=30)
