@@ -248,6 +248,7 @@ def _headers(kind: str, window: Window, remaining: int, reset: float) -> dict[st
 
 def _duration(seconds: float) -> str:
     """Write seconds as OpenAI does: 20ms, 1s, 6m0s."""
+    seconds = round(seconds, 6)  # clocks that count many seconds are not exact below that
     if seconds < 1:
         return f"{math.ceil(seconds * 1000)}ms"
     whole = math.ceil(seconds)

@@ -71,7 +71,7 @@ async def test_a_client_that_left(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_a_limit(capfd: pytest.CaptureFixture[str]) -> None:
-    configured = settings(rate_limit={"tokens_per_key": "10/minute"})
+    configured = settings(rate_limit={"tokens_per_key": "4/minute"})
     upstream = ScriptedUpstream(answers.gemini())
     app: Any = create_app(configured, transport=upstream)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:

@@ -40,6 +40,8 @@ def candidates(redis: str | None) -> dict[str, dict[str, Any]]:
     }
     if redis:
         found["limits of requests, Redis"] = {"allow_anonymous": True, "rate_limit": {**many, "storage": redis}}
+        tokens = {"tokens_per_key": "100000000/minute", "storage": redis}
+        found["limits of tokens, Redis"] = {"allow_anonymous": True, "rate_limit": tokens}
     return found
 
 
