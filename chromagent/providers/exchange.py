@@ -209,8 +209,10 @@ class VertexExchange:
             while (body := translation.continuation(bodies)) is not None:
                 bodies.append(await self._post(attempt, self._encode(body)))
             answer = translation.response(bodies)
-        finally:  # also where the answer is thrown away, or its reader left
+        except BaseException:  # the answer is thrown away, or its reader left
             self._report.tokens += translation.tokens(bodies)
+            raise
+        self._report.tokens += answer.completion["usage"]["total_tokens"]
         self._report.upstream_model = answer.upstream_model
         return answer.completion
 
