@@ -24,7 +24,9 @@ _MADE_SOMETHING: Final = (UpstreamTimeout, UpstreamInvalidResponse, InternalErro
 _LONGEST_TEXT: Final = 1000
 """Letters of what a client names itself and its path; Cloud Logging refuses entries beyond 256 kB."""
 _MOST_NAMES: Final = 64
-_LONGEST_NAME: Final = 200
+_LONGEST_NAME: Final = 64
+"""Characters of a field's name, as in headers: the name of an unknown field is any text of a client."""
+_LONGEST_MODEL: Final = 256
 
 
 class Outcome(Struct):
@@ -139,9 +141,12 @@ def _gen_ai(outcome: Outcome) -> JsonObject:
     request = outcome.request
     return {
         "operation": {"name": "chat"},
-        "request": {"model": request["model"] if request else None, "stream": bool(request and request.get("stream"))},
+        "request": {
+            "model": request["model"] if request else None,
+            "stream": bool(request and request.get("stream")),
+        },
         "response": {
-            "model": outcome.report.upstream_model or None,
+            "model": outcome.report.upstream_model[:_LONGEST_MODEL] or None,
             "finish_reasons": [reason for _, reason in sorted(outcome.finish_reasons.items())],
             "time_to_first_chunk": outcome.stopwatch.first_chunk,
         },
