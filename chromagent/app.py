@@ -155,7 +155,7 @@ def _nothing() -> None:
 
 def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
     reference = settings.client_keys
-    return None if reference is None else KeyRing(lambda: secrets.read(reference))
+    return None if reference is None else KeyRing(lambda: secrets.read(reference), max_stale=settings.client_keys_max_stale)
 
 
 def _limit_rules(settings: Settings) -> LimitRules:

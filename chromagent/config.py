@@ -192,6 +192,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tries after the first, at each location."""
     client_keys: SecretReference | None = None
     """Secret that holds the document of client keys; without one chat is refused."""
+    client_keys_max_stale: Annotated[float, Meta(gt=0, le=86_400)] = 3600
+    """Seconds for which client keys work while their secret cannot be read; five minutes once it is missing or denied."""
     allow_anonymous: bool = False
     """Serve everybody, without keys."""
     rate_limit: RateLimit = RateLimit()
