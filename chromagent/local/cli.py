@@ -52,7 +52,7 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     new = commands.add_parser("new", help="print a new key once, and its record or, with --store, put that there")
     new.add_argument("--name", required=True, type=_filled, help="who or what uses the key")
-    new.add_argument("--days", type=lambda text: _days(text, least=1), help="expire after this many days")
+    new.add_argument("--days", type=lambda text: _days(_filled(text), least=1), help="expire after this many days")
     new.add_argument(
         "--models",
         nargs="+",
@@ -79,7 +79,7 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     rotating = commands.choices["rotate"]
     rotating.add_argument(
         "--overlap-days",
-        type=lambda text: _days(text, least=0),
+        type=lambda text: _days(_filled(text), least=0),
         default=keys.OVERLAP_DAYS,
         metavar="N",
         help="how long the old key works",
@@ -102,7 +102,7 @@ def _filled(text: str) -> str:
 
 def _days(text: str, *, least: int) -> int:
     if not text.isdecimal() or not least <= int(text) <= _MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"expected {least} to {_MOST_DAYS} days, not '{text}'")
+        raise argparse.ArgumentTypeError(f"expected {least} to {_MOST_DAYS} days, not {text}")
     return int(text)
 
 
