@@ -206,7 +206,7 @@ class VertexExchange:
 
     async def _post(self, attempt: Attempt, content: bytes) -> JsonObject:
         reply = await self._send(await self._request(attempt, content))
-        self._note(reply)
+        self._note(attempt, reply)
         if reply.status >= 300:
             raise _read_status(attempt, reply)
         try:
@@ -233,7 +233,7 @@ class VertexExchange:
         async def send(body: JsonObject | None) -> Answer:
             content = attempt.content if body is None else self._encode(body)
             answer = await self._platform.client.send(await self._request(attempt, content))
-            self._note(answer)
+            self._note(attempt, answer)
             if answer.status < 300:
                 return answer
             try:
@@ -243,8 +243,8 @@ class VertexExchange:
 
         return AnswerStream(stream, send, self._deadline if self._deadline < self._ask.deadline else None)
 
-    def _note(self, reply: Reply | Answer) -> None:
-        if request_id := reply.headers.get("request-id"):
+    def _note(self, attempt: Attempt, reply: Reply | Answer) -> None:
+        if request_id := attempt.call.redact.identifier(reply.headers.get("request-id", "")):
             self._report.upstream_headers["x-upstream-request-id"] = request_id
 
 

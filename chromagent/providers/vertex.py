@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from chromagent import __version__, codec
+from chromagent.codec import JsonValue
 from chromagent.errors import Misconfigured
 from chromagent.providers.exchange import VertexExchange
 from chromagent.providers.memory import BoundedMemory
 from chromagent.providers.protocol import Ask, Backend, Format, Report
 from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
+from chromagent.translators.redaction import Redactor
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 REPAIR_MEMORY: Final = 3600.0
 """Seconds for which a model at a location is remembered to refuse something."""
 MEMORY_SIZE: Final = 20_000
+LEAST_SECRET: Final = 8
+"""Characters of the value of an additional header; shorter ones, such as "true", stand in many a text."""
 _NAMES: Final = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 _OF_DOCUMENTS: Final = {**_NAMES, **_JSON, "accept": "application/json", "accept-encoding": "gzip"}
@@ -58,6 +63,9 @@ class VertexProvider:
         self._fetch = fetch
         self._memory = BoundedMemory(MEMORY_SIZE)
         self._refusals: dict[tuple[str, str], dict[str, float]] = {}
+        host = urlsplit(backend.base_url or "").hostname
+        self._hosts = (host,) if host else ()
+        self._secrets = tuple(value for value in backend.additional_headers.values() if len(value) >= LEAST_SECRET)
         self._additional = {name.lower(): value for name, value in backend.additional_headers.items()}
 
     def begin(self, ask: Ask, model: str, location: str, report: Report) -> VertexExchange:
@@ -70,11 +78,12 @@ class VertexProvider:
 
     async def probe(self, location: str) -> None:
         """Count a few tokens: free, and shows credentials, project, location and API."""
-        path, body = self.wire.probe(await self.project(), location)
+        project = await self.project()
+        path, body = self.wire.probe(project, location)
         headers = await self.headers(stream=False)
         reply = await self.client.post(UpstreamRequest(self.address(location) + path, headers, codec.encode(body), 10.0))
         if reply.status >= 300:
-            raise self.translator.error(reply.status, reply.headers, reply.content)
+            raise self.translator.error(reply.status, reply.headers, reply.content, self._redactor(project))
 
     async def project(self) -> str:
         """Return the project to bill, configured or that of the credentials."""
@@ -100,6 +109,9 @@ class VertexProvider:
         """Tell that the upstream answered 401."""
         self.credentials.refused()
 
+    def _redactor(self, project: str, request: JsonValue = None) -> Redactor:
+        return Redactor(project, self._hosts, self._secrets, request)
+
     def call(self, ask: Ask, model: str, location: str, project: str) -> Call:
         """Put together what the translator may know, with the repairs that this model at this location needed lately."""
         now = asyncio.get_running_loop().time()
@@ -115,6 +127,7 @@ class VertexProvider:
             betas=ask.betas,
             repairs=frozenset(repair for repair, until in refused.items() if until > now),
             gcs_buckets=ask.gcs_buckets,
+            redact=self._redactor(project, ask.request),
             memory=self._memory,
         )
 

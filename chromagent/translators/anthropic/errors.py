@@ -29,6 +29,7 @@ from chromagent.errors import (
 )
 from chromagent.translators import lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
+from chromagent.translators.redaction import Redactor
 from chromagent.translators.upstream_errors import GoogleError
 
 STRIP_THINKING: Final = f"{ONCE}thinking"
@@ -73,8 +74,8 @@ _IDENTIFIER: Final = re.compile(r"[a-z][a-z_]{2,60}")
 class ErrorReader:
     """Reads the errors of answers to one request."""
 
-    def __init__(self, project: str = "", rename: Callable[[str], str] = lambda text: text) -> None:
-        self._project = project
+    def __init__(self, redact: Redactor, rename: Callable[[str], str] = lambda text: text) -> None:
+        self._redact = redact
         self._rename = rename
         """Puts the client's names of functions into a message."""
 
@@ -107,14 +108,14 @@ class ErrorReader:
 
     def _convert(self, status: int, error: JsonObject, google: GoogleError | None, wait: float | None) -> GatewayError:
         raw = lenient.text(error, "message")
-        message = upstream_errors.redact(self._rename(raw), self._project) or f"The model provider answered with status {status}."
+        message = self._redact(self._rename(raw)) or f"The model provider answered with status {status}."
         made = self._make(status, message, error, google, wait)
         made.upstream_message = raw
         return made
 
     def _make(self, status: int, message: str, error: JsonObject, google: GoogleError | None, wait: float | None) -> GatewayError:
         if status == 400:
-            return _bad_request(message, error, google)
+            return _bad_request(message, self._redact.identifier(_error_code(error)), google)
         if status == 429 and google is not None and _is_daily(google):
             return QuotaExhausted(message, retry_after=wait)
         kind = _BY_STATUS.get(status)
@@ -145,7 +146,11 @@ _BY_STATUS: Final[dict[int, type[GatewayError]]] = {
 }
 
 
-def _bad_request(message: str, error: JsonObject, google: GoogleError | None) -> GatewayError:
+def _error_code(error: JsonObject) -> str:
+    return lenient.text(lenient.member(error, "details"), "error_code")
+
+
+def _bad_request(message: str, detail: str, google: GoogleError | None) -> GatewayError:
     if google is not None and google.status == "FAILED_PRECONDITION" and "not allowed" in google.message:
         return PermissionDenied()
     if "credit balance" in message.lower():
@@ -153,7 +158,6 @@ def _bad_request(message: str, error: JsonObject, google: GoogleError | None) ->
     for pattern, code, param in _MESSAGES:
         if re.search(pattern, message, re.IGNORECASE | re.DOTALL):
             return InvalidRequest(message, code=code, param=param)
-    detail = lenient.text(lenient.member(error, "details"), "error_code")
     made = InvalidRequest(message)
     made.code = detail if _IDENTIFIER.fullmatch(detail) else None  # Anthropic does not say which field, so neither do we
     return made

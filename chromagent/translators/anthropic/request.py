@@ -82,7 +82,7 @@ class AnthropicTranslation:
             raise UpstreamInvalidResponse("The model provider's answer has an unknown shape.") from error
         completion = fold(reader.head, deltas, reader.usage(), silence=None)
         if reader.stop_reason == "refusal" and reader.stop_details:
-            completion["choices"][0]["stop_details"] = reader.stop_details
+            completion["choices"][0]["stop_details"] = self._call.redact.members(reader.stop_details)
         return Answer(completion, reader.upstream_model)
 
     def continuation(self, bodies: Sequence[JsonObject]) -> JsonObject | None:
@@ -105,7 +105,7 @@ class AnthropicTranslation:
 
     @property
     def _errors(self) -> ErrorReader:
-        return ErrorReader(self._call.project, self._client_names)
+        return ErrorReader(self._call.redact, self._client_names)
 
     def _resume(self, content: list[JsonObject]) -> JsonObject:
         return {**self.body, "messages": [*self.body["messages"], {"role": "assistant", "content": content}]}
@@ -353,6 +353,7 @@ class AnthropicTranslation:
             annotation_end=0 if self._options.annotation_end == "exclusive" else -1,
             prefix=prefix,
             memory=self._call.memory,
+            redact=self._call.redact,
         )
 
 

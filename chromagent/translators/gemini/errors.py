@@ -28,6 +28,7 @@ from chromagent.errors import (
 )
 from chromagent.translators import lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
+from chromagent.translators.redaction import Redactor
 from chromagent.translators.upstream_errors import GoogleError
 
 SIGNATURES: Final = f"{ONCE}signatures"
@@ -43,7 +44,6 @@ LEVEL: Final = "level:"
 class Origins(msgspec.Struct, frozen=True):
     """Where the parts of the upstream body came from, so that its complaints can name the client's fields."""
 
-    project: str = ""
     declarations: Sequence[str] = ()
     """The client's place of each function declaration."""
     contents: Sequence[int] = ()
@@ -98,8 +98,9 @@ _CONTENT: Final = re.compile(r"contents\[(\d+)\]")
 class ErrorReader:
     """Reads the errors of answers to one request."""
 
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, redact: Redactor) -> None:
         self._origins = origins
+        self._redact = redact
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """Read an answer with a status of 400 or more."""
@@ -116,7 +117,7 @@ class ErrorReader:
         return self._convert(google.code, google, google.message, google.retry_delay)
 
     def _convert(self, status: int, google: GoogleError | None, raw: str, wait: float | None) -> GatewayError:
-        message = upstream_errors.redact(raw, self._origins.project) or "The model provider gave no reason."
+        message = self._redact(raw) or "The model provider gave no reason."
         if status == 400 and google is not None and google.reason == "API_KEY_INVALID":
             status = 401
         elif status == 400:

@@ -127,7 +127,7 @@ class GeminiTranslation:
             body["generationConfig"] = config
         self._put_rest(body)
 
-        self._errors = ErrorReader(self._origins(toolset, writer.origins))
+        self._errors = ErrorReader(self._origins(toolset, writer.origins), call.redact)
         self._reading = self._make_reading(names, toolset)
         return body
 
@@ -239,7 +239,6 @@ class GeminiTranslation:
         place = "functions" if toolset.legacy else "tools"
         only_old = "max_tokens" in self._request and "max_completion_tokens" not in self._request
         return Origins(
-            project=self._call.project,
             declarations=[f"{place}[{function.index}]" for function in toolset.functions.values()],
             contents=contents,
             limit_field="max_tokens" if only_old else "max_completion_tokens",
@@ -269,6 +268,7 @@ class GeminiTranslation:
             expose_grounding=options.expose_grounding,
             annotation_end=0 if options.annotation_end == "exclusive" else -1,
             memory=self._call.memory,
+            redact=self._call.redact,
         )
 
 
