@@ -97,6 +97,7 @@ class ChatCompletions:
             deadline=deadline,
             betas=_betas(request.headers.get("anthropic-beta")),
             gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
+            caller_id=caller.id,
         )
 
     async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:
@@ -199,4 +200,6 @@ def _report_headers(outcome: Outcome) -> dict[str, str]:
         found["x-chromagent-ignored"] = header_list(report.ignored)
     if report.downgraded:
         found["x-chromagent-downgraded"] = header_list(report.downgraded)
+    if report.workarounds:
+        found["x-chromagent-workarounds"] = header_list([name.replace(",", "+") for name in report.workarounds], allowed="_-.:*+")
     return {name: value[:_LONGEST_HEADER] for name, value in found.items() if value}

@@ -129,7 +129,7 @@ def _chat(outcome: Outcome) -> JsonObject:
         "gen_ai": _gen_ai(outcome),
         "ignored": _some(report.ignored),
         "downgraded": _some(report.downgraded),
-        "repairs": report.repairs,
+        "workarounds": report.workarounds,
         "cache": outcome.cache,
     }
 

@@ -25,7 +25,8 @@ from chromagent.translators.protocol import Call, Delta, Head, Media, StreamTran
 from chromagent.upstream.client import Reply, UpstreamClient, UpstreamRequest
 from chromagent.upstream.engine import Answer
 
-MOST_REPAIRS: Final = 3
+MAX_WORKAROUNDS: Final = 3
+"""Of one request: those that its own complaints lead to."""
 LARGEST_ERROR: Final = 256 * 1024
 
 
@@ -61,8 +62,8 @@ class Platform(Protocol):
         """Tell that the upstream answered 401."""
         ...
 
-    def remember(self, location: str, model: str, repair: str) -> None:
-        """Remember what a model at a location refused."""
+    def remember(self, location: str, model: str, workaround: str, caller_id: str) -> None:
+        """Note that a workaround helped one caller with a model at a location."""
         ...
 
 
@@ -87,6 +88,10 @@ class VertexExchange:
         self._streamed = bool(ask.request.get("stream"))
         self._deadline = min(ask.deadline, self._now() + platform.backend.timeout)
         self._tries = 0
+        self._complaints: dict[str, str] = {}
+        """What the upstream said, by the workaround that was tried for it."""
+        self._unhelpful: set[str] = set()
+        """Workarounds after which the upstream said the same again."""
         self._credentials_renewed = False
         self._streams: list[StreamTranslator] = []
         self._source: DeltaSource | None = None
@@ -115,7 +120,7 @@ class VertexExchange:
             except GatewayError as error:
                 attempt = await self._recover(attempt, error)
             else:
-                self._remember_repairs(attempt)
+                self._remember_workarounds(attempt)
                 return completion
 
     async def begin(self) -> list[Delta]:
@@ -130,7 +135,7 @@ class VertexExchange:
                 await self._source.close()
                 attempt = await self._recover(attempt, error)
             else:
-                self._remember_repairs(attempt)
+                self._remember_workarounds(attempt)
                 return deltas
 
     def read(self) -> Awaitable[list[Delta]]:
@@ -156,6 +161,7 @@ class VertexExchange:
         translation = self._platform.translator.request(call)
         self._report.ignored = translation.ignored
         self._report.downgraded = translation.downgraded
+        self._report.workarounds = translation.workarounds
         return Attempt(call, translation, self._encode(translation.body))
 
     def _encode(self, body: JsonObject) -> bytes:
@@ -167,9 +173,11 @@ class VertexExchange:
             self._credentials_renewed = True
             self._platform.credentials_refused()
             return attempt
-        if len(self._report.repairs) < MOST_REPAIRS and (repair := attempt.translation.repair(error)) is not None:
-            self._report.repairs.append(repair)
-            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {repair}))
+        complaint = error.upstream_message
+        self._unhelpful |= {name for name, earlier in self._complaints.items() if earlier and earlier == complaint}
+        if len(self._complaints) < MAX_WORKAROUNDS and (workaround := attempt.translation.repair(error)) is not None:
+            self._complaints[workaround] = complaint
+            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {workaround}))
         if isinstance(error, UpstreamInvalidResponse) and error.retryable:
             return self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
         delay = self._ask.patience.wait_after(error, attempt=self._tries, retries=self._platform.backend.max_retries)
@@ -179,10 +187,10 @@ class VertexExchange:
         await asyncio.sleep(delay)
         return attempt
 
-    def _remember_repairs(self, attempt: Attempt) -> None:
-        """Remember what helped; a repair that did not help proves nothing."""
-        for repair in self._report.repairs:
-            self._platform.remember(self._location, attempt.call.model, repair)
+    def _remember_workarounds(self, attempt: Attempt) -> None:
+        """Remember what helped, now that the request was answered."""
+        for workaround in self._complaints.keys() - self._unhelpful:
+            self._platform.remember(self._location, attempt.call.model, workaround, self._ask.caller_id)
 
     async def _request(self, attempt: Attempt, content: bytes) -> UpstreamRequest:
         self._report.attempts += 1

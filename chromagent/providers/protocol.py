@@ -38,6 +38,8 @@ class Ask(Struct, frozen=True):
     """On the event loop's clock: when the whole request must be over."""
     betas: tuple[str, ...] = ()
     gcs_buckets: frozenset[str] = frozenset()
+    caller_id: str = ""
+    """Id of the caller's key, or that of all anonymous callers."""
 
 
 class Report(Struct):
@@ -47,7 +49,8 @@ class Report(Struct):
     upstream_model: str = ""
     ignored: list[str] = []
     downgraded: list[str] = []
-    repairs: list[str] = []
+    workarounds: list[str] = []
+    """What was changed in the request because the upstream refuses it, now or with earlier requests."""
     attempts: int = 0
     upstream_headers: dict[str, str] = {}
 

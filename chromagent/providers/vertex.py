@@ -1,6 +1,6 @@
 """The shared shell of all backends on Vertex AI. Hides hosts, headers, identity, and what a model was found to refuse."""
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -11,7 +11,8 @@ from chromagent.errors import Misconfigured
 from chromagent.providers.exchange import VertexExchange
 from chromagent.providers.memory import BoundedMemory
 from chromagent.providers.protocol import Ask, Backend, Format, Report
-from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
+from chromagent.providers.workarounds import LearnedWorkarounds
+from chromagent.translators.protocol import Call, Media, ModelFacts, Translator
 from chromagent.translators.redaction import Redactor
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
@@ -19,8 +20,6 @@ from chromagent.upstream.credentials import UpstreamCredentials
 if TYPE_CHECKING:
     from chromagent.upstream.remote_files import RemoteFile
 
-REPAIR_MEMORY: Final = 3600.0
-"""Seconds for which a model at a location is remembered to refuse something."""
 MEMORY_SIZE: Final = 20_000
 LEAST_SECRET: Final = 8
 """Characters of the value of an additional header; shorter ones, such as "true", stand in many a text."""
@@ -62,7 +61,7 @@ class VertexProvider:
         self.credentials = credentials
         self._fetch = fetch
         self._memory = BoundedMemory(MEMORY_SIZE)
-        self._refusals: dict[tuple[str, str], dict[str, float]] = {}
+        self._workarounds = LearnedWorkarounds(time.monotonic)
         host = urlsplit(backend.base_url or "").hostname
         self._hosts = (host,) if host else ()
         self._secrets = tuple(value for value in backend.additional_headers.values() if len(value) >= LEAST_SECRET)
@@ -113,9 +112,7 @@ class VertexProvider:
         return Redactor(project, self._hosts, self._secrets, request)
 
     def call(self, ask: Ask, model: str, location: str, project: str) -> Call:
-        """Put together what the translator may know, with the repairs that this model at this location needed lately."""
-        now = asyncio.get_running_loop().time()
-        refused = self._refusals.get((location, model), {})
+        """Put together what the translator may know, with the workarounds that this model at this location needed lately."""
         return Call(
             request=ask.request,
             model=model,
@@ -125,15 +122,12 @@ class VertexProvider:
             location=location,
             strict=self.backend.strict,
             betas=ask.betas,
-            repairs=frozenset(repair for repair, until in refused.items() if until > now),
+            repairs=self._workarounds.of(location, model),
             gcs_buckets=ask.gcs_buckets,
             redact=self._redactor(project, ask.request),
             memory=self._memory,
         )
 
-    def remember(self, location: str, model: str, repair: str) -> None:
-        """Remember for an hour what a model at a location refused, unless it concerns one conversation only."""
-        if repair.startswith(ONCE):
-            return
-        until = asyncio.get_running_loop().time() + REPAIR_MEMORY
-        self._refusals.setdefault((location, model), {})[repair] = until
+    def remember(self, location: str, model: str, workaround: str, caller_id: str) -> None:
+        """Note that a workaround helped one caller."""
+        self._workarounds.note(location, model, workaround, caller_id)

@@ -136,6 +136,9 @@ class Translation(Protocol):
     """How many identical upstream calls make the choices asked for; answers are merged by the provider."""
     ignored: list[str]
     downgraded: list[str]
+    """Fields that are sent weaker than the client asked, by a workaround too."""
+    workarounds: list[str]
+    """Those of `Call.repairs` that changed this request."""
 
     def response(self, bodies: Sequence[JsonObject]) -> Answer:
         """Read a complete answer: one body, or several where `continuation` asked for more.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from chromagent import codec
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import (
     GatewayError,
     InvalidRequest,
@@ -27,7 +27,7 @@ from chromagent.errors import (
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
-from chromagent.translators import lenient, upstream_errors
+from chromagent.translators import complaints, lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
 from chromagent.translators.redaction import Redactor
 from chromagent.translators.upstream_errors import GoogleError
@@ -186,20 +186,37 @@ def _plain_message(document: JsonObject | None) -> str:
     return lenient.text(document, "error") or lenient.text(document, "message")
 
 
-def find_repair(error: GatewayError, body: JsonObject, headers: Mapping[str, str], repairs: frozenset[str]) -> str | None:
+_KNOWN: Final = re.compile(
+    r"anthropic-beta|[a-z0-9-]+-20\d\d-\d\d-\d\d|(?:redacted_)?thinking|signature|user|assistant|system|role|cache_control"
+    r"|output_config(?:\.format)?|output_format",
+    re.IGNORECASE,
+)
+"""Names of Anthropic's own interface that complaints put into quotes."""
+
+
+def find_repair(
+    error: GatewayError, body: JsonObject, headers: Mapping[str, str], repairs: frozenset[str], request: JsonValue
+) -> str | None:
     """Name the change that would make the upstream take a request that it refused."""
     if not isinstance(error, InvalidRequest) or not error.upstream_message:
         return None
-    message = error.upstream_message
+    message = complaints.own_words(error.upstream_message, request, _KNOWN)
     lower = message.lower()
     candidates = (
-        _refused_beta(message, headers) if "anthropic-beta" in lower else None,
+        _refused_beta(message, headers) if _ABOUT_BETA.search(lower) else None,
         STRIP_THINKING if _is_about_thinking(lower) else None,
         _structured(lower, body),
         CACHE_MARK if "cache_control" in lower and "extra inputs" in lower and "cache_control" in body else None,
         SYSTEM_ROLE if _is_about_system(lower, body) else None,
     )
     return next((name for name in candidates if name is not None and name not in repairs), None)
+
+
+_ABOUT_BETA: Final = re.compile(
+    r"(unexpected|unknown|invalid|unsupported|not supported|not allowed).*anthropic-beta"
+    r"|anthropic-beta.*(unexpected|unknown|invalid|unsupported|not )"
+)
+_ABOUT_ROLE: Final = re.compile(r"messages\.\d+\.role\b|(unexpected|invalid|unsupported) role\b|\brole\W{1,3}system\b")
 
 
 def _refused_beta(message: str, headers: Mapping[str, str]) -> str | None:
@@ -223,8 +240,7 @@ def _structured(lower: str, body: JsonObject) -> str | None:
 
 
 def _is_about_system(lower: str, body: JsonObject) -> bool:
-    about = "role" in lower and ("system" in lower or "'assistant'" in lower)
-    return about and any(message["role"] == "system" for message in body["messages"])
+    return bool(_ABOUT_ROLE.search(lower)) and any(message["role"] == "system" for message in body["messages"])
 
 
 def broken_off() -> GatewayError:

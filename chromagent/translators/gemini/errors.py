@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import (
     GatewayError,
     InvalidRequest,
@@ -26,7 +26,7 @@ from chromagent.errors import (
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
-from chromagent.translators import lenient, upstream_errors
+from chromagent.translators import complaints, lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
 from chromagent.translators.redaction import Redactor
 from chromagent.translators.upstream_errors import GoogleError
@@ -203,35 +203,47 @@ _other_server_error: Final = _told(UpstreamUnreachable, "upstream_error")
 _other_client_error: Final = _told(InvalidRequest, "upstream_error")
 
 
-def find_repair(error: GatewayError, body: JsonObject, repairs: frozenset[str]) -> str | None:
+def find_repair(error: GatewayError, body: JsonObject, repairs: frozenset[str], request: JsonValue) -> str | None:
     """Name the change that would make Google take a body that it refused (wire-gemini §5.5, R1–R8)."""
     if error.code == "missing_thought_signature":
         return None if SIGNATURES in repairs else SIGNATURES
     if not isinstance(error, InvalidRequest) or not error.upstream_message:
         return None
+    complaint = complaints.own_words(error.upstream_message, request, _KNOWN)
     for pattern, name in _REPAIRS:
-        if re.search(pattern, error.upstream_message, re.IGNORECASE | re.DOTALL):
-            repair = _level(error.upstream_message, body, repairs) if name == LEVEL else name
+        if re.search(pattern, complaint, re.IGNORECASE | re.DOTALL):
+            repair = _level(complaint, body, repairs) if name == LEVEL else name
             if repair is not None and repair not in repairs:
                 return repair
     return None
 
 
+_KNOWN: Final = re.compile(
+    r"id|thinking_?config|thinking_?level|thought_?signature|(?:parameters|response)_?json_?schema|validated|user|model"
+    r"|(?:thinking_level_)?(?:minimal|low|medium|high|xhigh)|include_?server_?side_?tool_?invocations"
+    r"|(?:GenerateContentRequest\.)?(?:contents|tools|tool_?config|generation_?config|system_?instruction)(?:\[\d+\])?"
+    r"(?:\.[a-z_]+(?:\[\d+\])?){0,3}",
+    re.IGNORECASE,
+)
+"""Names of Google's own interface that complaints put into quotes. Paths end before the names that clients choose."""
 _REPAIRS: Final = (
-    (r"unknown name \W*id\b", IDS),
+    (r"unknown name \W*id\W.{0,40}function_?(call|response)", IDS),
     (
         r"thought.?signature.*(missing|corrupt|not valid|invalid)|(missing|corrupt|not valid|invalid).*thought.?signature",
         SIGNATURES,
     ),
     (
-        r"thinking.?level.*(not supported|unsupported|not a supported|allowed values)"
+        r"thinking.?level.{0,80}(not supported|unsupported|not a supported|allowed values)"
         r"|(not supported|not a supported|unsupported) thinking.?level",
         LEVEL,
     ),
-    (r"thinking.*(not enabled|not supported)|unknown name \W*thinking_?config", THINKING),
-    (r"\bVALIDATED\b|function_?calling_?config.*strict", VALIDATED),
+    (r"thinking\b.{0,60}(not enabled|not supported)|unknown name \W*thinking_?config", THINKING),
+    (
+        r"function_?calling_?config\b.{0,60}\b(validated|strict)\b|\bvalidated\b.{0,20}\b(mode|function.?calling)\b|\bmode\b.{0,20}\bvalidated\b",
+        VALIDATED,
+    ),
     (r"unknown name \W*(parametersJsonSchema|responseJsonSchema|parameters_json_schema|response_json_schema)", OPENAPI),
-    (r"function (call|response) turn|alternat|\broles?\b", TURNS),
+    (r"function (call|response) turn|multi-?turn request|alternate between|roles? (must|should) alternate|a valid role", TURNS),
     (r"include_?server_?side_?tool_?invocations", SERVER_TOOLS),
 )
 
