@@ -235,6 +235,16 @@ async def test_a_text_of_the_client_that_comes_back_in_a_complaint_leads_to_no_w
     assert "x-chromagent-workarounds" not in reply.headers
 
 
+@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize("model", ["gemini-3.8-flash", "claude-opus-5"])
+async def test_a_part_of_a_text_in_quotes_leads_to_no_workaround(model: str, sentence: str) -> None:
+    text = SENTENCES[sentence]
+    vendor: Any = answers.google_error if model == GEMINI else answers.anthropic_error
+    upstream = ScriptedUpstream(vendor(400, "INVALID_ARGUMENT", f"Invalid value near {json.dumps(text)} (TYPE_STRING)"))
+    [reply] = await ask(upstream, model, everywhere(f"It said: {text} So what?"), ANNE)
+    assert (reply.status_code, len(upstream.sent)) == (400, 1), upstream.sent[0].body
+
+
 # --- what a workaround weakens ----------------------------------------------------------------------------------------------------
 
 STRICT_TOOL = {"type": "function", "function": {"name": "f", "parameters": SCHEMA, "strict": True}}

@@ -180,7 +180,7 @@ EMPTY = "the value is empty: give one, or leave the option out"
 
 @pytest.mark.parametrize("value", ["", " "])
 @pytest.mark.parametrize("option", ["--models", "--buckets", "--requests", "--tokens", "--days", "--store", "--name"])
-def test_an_option_with_an_empty_value_makes_no_key(
+def test_an_empty_value_of_an_option_is_an_error(
     option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "keys.json"
