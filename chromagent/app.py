@@ -8,7 +8,7 @@ not even imported before one comes: a start that answers `/health` has no use fo
 import gc
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chromagent import config, telemetry
@@ -108,9 +108,17 @@ def build_app(
     about = {"/models": {"GET": models.list}, "/health": {"GET": health, "HEAD": health}}
     named = {"/models/": {"GET": models.retrieve}}
     everything = RouteTable({"/chat/completions": {"POST": answer_chat}, **about}, named)
+    face = partial(
+        Face,
+        cors=cors,
+        line=line,
+        error_done=settings.stream.error_done,
+        allowed_hosts=frozenset(host.lower() for host in settings.allowed_hosts),
+        refuses_foreign_pages=settings.client_keys is None and settings.allow_anonymous,
+    )
     return App(
-        chat=Face(everything, cors, line, error_done=settings.stream.error_done, begin=drain.install if listens else _nothing),
-        models=Face(RouteTable(about, named), cors, line, error_done=settings.stream.error_done),
+        chat=face(everything, begin=drain.install if listens else _nothing),
+        models=face(RouteTable(about, named)),
         backends=probed,
     )
 
@@ -155,7 +163,7 @@ def _nothing() -> None:
 
 def _key_ring(settings: Settings, secrets: SecretSource) -> KeyRing | None:
     reference = settings.client_keys
-    return None if reference is None else KeyRing(lambda: secrets.read(reference))
+    return None if reference is None else KeyRing(lambda: secrets.read(reference), max_stale=settings.client_keys_max_stale)
 
 
 def _limit_rules(settings: Settings) -> LimitRules:

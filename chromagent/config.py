@@ -54,6 +54,9 @@ BaseUrl: TypeAlias = Annotated[
 Origin: TypeAlias = Annotated[
     str, Meta(pattern=r"^(\*|(?i:https?)://[^\s/?#]+)\Z", description="* or an origin such as https://app.example.com")
 ]
+Host: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[^\s/?#@]+\Z", description="a value of the Host header, such as api.example.com or localhost:8080")
+]
 Header: TypeAlias = Annotated[str, Meta(pattern=r"^[\t -~]*\Z", description="printable ASCII")]
 Route: TypeAlias = Literal["chat", "models"]
 
@@ -195,8 +198,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tries after the first, at each location."""
     client_keys: SecretReference | None = None
     """Secret that holds the document of client keys; without one chat is refused."""
+    client_keys_max_stale: Annotated[float, Meta(gt=0, le=86_400)] = 3600
+    """Seconds for which client keys work while their secret cannot be read; five minutes once it is missing or denied."""
     allow_anonymous: bool = False
-    """Serve everybody, without keys."""
+    """Serve everybody, without keys, except web pages of other origins (`cors.origins`)."""
+    allowed_hosts: tuple[Host, ...] = ()
+    """Values of the Host header that are served, each with its port unless that is the usual one; empty means any."""
     rate_limit: RateLimit = RateLimit()
     cors: Cors = Cors()
     cache: Cache = Cache()

@@ -3,11 +3,12 @@
     GatewayError
     ├── InvalidRequest 400 ─── InvalidJson
     ├── MissingApiKey 401, InvalidApiKey 401
-    ├── PermissionDenied 403
+    ├── PermissionDenied 403, OriginNotAllowed 403
     ├── ModelNotFound 404, ResourceNotFound 404, MethodNotAllowed 405
     ├── RequestTimeout 408
     ├── UpstreamConflict 409
     ├── RequestTooLarge 413
+    ├── HostNotAllowed 421
     ├── RateLimited 429 ─── TokensLimited, QuotaExhausted 429
     ├── InternalError 500, UpstreamFailed 500
     ├── UpstreamAuthenticationFailed 502, UpstreamUnreachable 502, UpstreamInvalidResponse 502
@@ -112,6 +113,17 @@ class PermissionDenied(GatewayError):
     when = "the upstream answered 403"
 
 
+class OriginNotAllowed(GatewayError):
+    """A browser sent the request for a web page of another origin, and this gateway asks nobody for a key."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "origin_not_allowed"
+    default_message = "This gateway does not serve web pages of this origin. Its operator can list the origin in `cors.origins`."
+    should_retry = False
+    when = "without keys (`allow_anonymous`), a web page of another origin that `cors.origins` does not list"
+
+
 class ModelNotFound(GatewayError):
     """The model is not known, or not allowed for this key."""
 
@@ -171,6 +183,17 @@ class RequestTooLarge(GatewayError):
     default_code = "request_too_large"
     default_message = "The request body is too large."
     when = "the body is longer than the limit"
+
+
+class HostNotAllowed(GatewayError):
+    """The request names a host that this gateway does not answer for."""
+
+    status = 421
+    type = "invalid_request_error"
+    default_code = "host_not_allowed"
+    default_message = "This gateway does not answer under this host name. Its operator can list the host in `allowed_hosts`."
+    should_retry = False
+    when = "the Host header is not one of `allowed_hosts`"
 
 
 class RateLimited(GatewayError):

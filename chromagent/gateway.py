@@ -46,7 +46,7 @@ class Gateway:
     def begin(self, ask: Ask, route: Route, report: Report) -> Exchange:
         """Begin one request on one route."""
         report.route = str(route)
-        report.repairs.clear()
+        report.workarounds = []
         return self._providers[route.backend].begin(ask, route.model, route.location, report)
 
 

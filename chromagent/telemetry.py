@@ -5,6 +5,7 @@ takes half of the time of a line; and what a host process does to them does not 
 and the GenAI names: gcp-platform §8. Dots would need quoting in filters, so names are nested.
 """
 
+import json
 import sys
 import time
 import traceback
@@ -48,6 +49,11 @@ def write_warning(message: str, fields: JsonObject) -> None:
     _write("warning", message, fields)
 
 
+def write_error(message: str, fields: JsonObject) -> None:
+    """Write something that keeps the gateway from serving until its operator acts."""
+    _write("error", message, fields)
+
+
 def write_failure(message: str, error: BaseException, request_id: str) -> None:
     """Write a bug of ours with its stack, which is for the log only."""
     _write("error", message, {"request_id": request_id}, error)
@@ -77,8 +83,18 @@ def _write(severity: str, message: str, fields: JsonObject, error: BaseException
     if error is not None:
         line["stack_trace"] = _stack(error)
     with suppress(OSError, ValueError):  # whoever closed standard error has no log, but answers all the same
-        _sink.stream.write(codec.encode_text(line) + "\n")
+        _sink.stream.write(_on_one_line(codec.encode_text(line)) + "\n")
         _sink.stream.flush()
+
+
+def _on_one_line(document: str) -> str:
+    r"""Escape what a reader of the log may take for the end of a line, or not show: U+0085, U+2028, U+2029, controls of direction.
+
+    JSON itself escapes only what stands before U+0020. Outside its strings a document is printable, so that escapes fit anywhere.
+    """
+    if document.isprintable():  # as nearly always
+        return document
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in document)
 
 
 class Stopwatch:

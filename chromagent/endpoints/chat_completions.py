@@ -210,4 +210,6 @@ def _report_headers(outcome: Outcome) -> dict[str, str]:
         found["x-chromagent-ignored"] = header_list(report.ignored)
     if report.downgraded:
         found["x-chromagent-downgraded"] = header_list(report.downgraded)
+    if report.workarounds:
+        found["x-chromagent-workarounds"] = header_list([name.replace(",", "+") for name in report.workarounds], allowed="_-.:*+")
     return {name: value[:_LONGEST_HEADER] for name, value in found.items() if value}

@@ -1,7 +1,13 @@
-"""Which pages of other origins may call, told the browser's way (Fetch standard)."""
+"""Which pages of other origins may call (Fetch standard): what browsers are told, and what is refused by ourselves.
+
+Browsers send "simple" requests, such as a POST of text/plain, without asking first, and only keep the answer from the page. Where
+keys are needed, such a request has none. Where none are, it must be refused here.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from chromagent.errors import OriginNotAllowed
 
 _EXPOSED: Final = ", ".join(
     (
@@ -14,6 +20,7 @@ _EXPOSED: Final = ", ".join(
         "x-chromagent-model",
         "x-chromagent-ignored",
         "x-chromagent-downgraded",
+        "x-chromagent-workarounds",
         "x-chromagent-cache",
     )
 )
@@ -38,6 +45,21 @@ class CorsRules:
         if self._credentials:
             found["access-control-allow-credentials"] = "true"
         return found
+
+    def require_known_page(self, headers: Mapping[str, str]) -> None:
+        """Refuse a request that a browser sends for a page of an origin that is neither ours nor listed.
+
+        Browsers alone send these headers, and no page can change them: `Sec-Fetch-Site` says where the page came from, and older
+        browsers send `Origin`, which is ours if it names the host that was asked. Raises `OriginNotAllowed`.
+        """
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "")
+        if site == "same-origin" or origin in self._origins or "*" in self._origins:
+            return
+        foreign = site in ("cross-site", "same-site")
+        if origin is not None:
+            foreign = foreign or origin.partition("://")[2].lower() != headers.get("host", "").lower()
+        if foreign:
+            raise OriginNotAllowed
 
     def preflight(self, request_headers: Mapping[str, str], methods: Sequence[str]) -> dict[str, str]:
         """Return what a browser wants to know before it sends the real request."""

@@ -14,7 +14,7 @@ from chromagent.endpoints.cors import CorsRules
 from chromagent.endpoints.render import error_event
 from chromagent.endpoints.request_line import Outcome, RequestLine
 from chromagent.endpoints.routes import RouteTable
-from chromagent.errors import GatewayError, InternalError, RequestTimeout, drop_tracebacks, to_body, to_headers
+from chromagent.errors import GatewayError, HostNotAllowed, InternalError, RequestTimeout, drop_tracebacks, to_body, to_headers
 
 LAST_WORDS: Final = 2.0
 """Seconds in which a client must take the error that ends its stream; one that does not read would wait for ever."""
@@ -39,12 +39,18 @@ class Face:
         line: RequestLine,
         *,
         error_done: bool,
+        allowed_hosts: frozenset[str] = frozenset(),
+        refuses_foreign_pages: bool = False,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._routes = routes
         self._cors = cors
         self._line = line
         self._error_done = error_done
+        self._allowed_hosts = allowed_hosts
+        """Values of the Host header in lower case; empty means any."""
+        self._refuses_foreign_pages = refuses_foreign_pages
+        """Whether pages of unknown origins are refused: needed where nobody is asked for a key, which such a page has not."""
         self._begin = begin
         """Called with every request, from within the worker's event loop."""
 
@@ -77,8 +83,12 @@ class Face:
             await reply.conclude()
 
     def _serve(self, request: Request, reply: Reply, outcome: Outcome) -> Awaitable[None]:
+        if self._allowed_hosts and request.headers.get("host", "").lower() not in self._allowed_hosts:
+            raise HostNotAllowed
         if request.method == "OPTIONS":
             return self._preflight(request, reply, outcome)
+        if self._refuses_foreign_pages:
+            self._cors.require_known_page(request.headers)
         return self._routes.find(request.method, request.path, reply)(request, reply, outcome)
 
     async def _preflight(self, request: Request, reply: Reply, outcome: Outcome) -> None:

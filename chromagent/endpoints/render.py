@@ -66,9 +66,9 @@ def error_event(error: GatewayError, *, done: bool) -> bytes:
     return event + sse.DONE if done else event
 
 
-def header_list(names: list[str]) -> str:
-    """Join field names for a header. Names come from clients: what does not belong into a header is left out of them."""
+def header_list(names: list[str], *, allowed: str = "_-.") -> str:
+    """Join names for a header. Names of fields come from clients: what does not belong into a header is left out of them."""
     clean = [
-        "".join(letter for letter in name[:64] if letter.isascii() and (letter.isalnum() or letter in "_-.")) for name in names
+        "".join(letter for letter in name[:64] if letter.isascii() and (letter.isalnum() or letter in allowed)) for name in names
     ]
     return ",".join(name for name in dict.fromkeys(clean[:64]) if name)

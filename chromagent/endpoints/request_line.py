@@ -23,7 +23,9 @@ _QUIET: Final = frozenset({"health", "preflight"})
 _LONGEST_TEXT: Final = 1000
 """Letters of what a client names itself and its path; Cloud Logging refuses entries beyond 256 kB."""
 _MOST_NAMES: Final = 64
-_LONGEST_NAME: Final = 200
+_LONGEST_NAME: Final = 64
+"""Characters of a field's name, as in headers: the name of an unknown field is any text of a client."""
+_LONGEST_MODEL: Final = 256
 
 
 class Outcome(Struct):
@@ -151,7 +153,7 @@ def _chat(outcome: Outcome) -> JsonObject:
         "gen_ai": _gen_ai(outcome),
         "ignored": _some(report.ignored),
         "downgraded": _some(report.downgraded),
-        "repairs": report.repairs,
+        "workarounds": report.workarounds,
         "cache": outcome.cache,
     }
 
@@ -163,9 +165,12 @@ def _gen_ai(outcome: Outcome) -> JsonObject:
     request = outcome.request
     return {
         "operation": {"name": "chat"},
-        "request": {"model": request["model"] if request else None, "stream": bool(request and request.get("stream"))},
+        "request": {
+            "model": request["model"] if request else None,
+            "stream": bool(request and request.get("stream")),
+        },
         "response": {
-            "model": outcome.report.upstream_model or None,
+            "model": outcome.report.upstream_model[:_LONGEST_MODEL] or None,
             "finish_reasons": [reason for _, reason in sorted(outcome.finish_reasons.items())],
             "time_to_first_chunk": outcome.stopwatch.first_chunk,
         },

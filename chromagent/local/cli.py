@@ -51,14 +51,21 @@ def _parser() -> argparse.ArgumentParser:
 def _add_keys(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     new = commands.add_parser("new", help="print a new key once, and its record or, with --store, put that there")
-    new.add_argument("--name", required=True, help="who or what uses the key")
-    new.add_argument("--days", type=lambda text: _days(text, least=1), help="expire after this many days")
+    new.add_argument("--name", required=True, type=_filled, help="who or what uses the key")
+    new.add_argument("--days", type=lambda text: _days(_filled(text), least=1), help="expire after this many days")
     new.add_argument(
-        "--models", nargs="*", default=(), metavar="PATTERN", help="model ids that the key may use, such as 'gemini-*'"
+        "--models",
+        nargs="+",
+        default=(),
+        type=_filled,
+        metavar="PATTERN",
+        help="model ids that the key may use, such as 'gemini-*' (default: all)",
     )
-    new.add_argument("--requests", metavar="RATE", help="its own limit of requests, such as 60/minute")
-    new.add_argument("--tokens", metavar="RATE", help="its own limit of tokens, such as 50000/minute")
-    new.add_argument("--buckets", nargs="*", default=(), metavar="NAME", help="Cloud Storage buckets that its requests may name")
+    new.add_argument("--requests", type=_filled, metavar="RATE", help="its own limit of requests, such as 60/minute")
+    new.add_argument("--tokens", type=_filled, metavar="RATE", help="its own limit of tokens, such as 50000/minute")
+    new.add_argument(
+        "--buckets", nargs="+", default=(), type=_filled, metavar="NAME", help="Cloud Storage buckets that its requests may name"
+    )
     new.set_defaults(command=_new_key)
     for name, text, command in (
         ("list", "list the keys of the store", _list_keys),
@@ -68,25 +75,35 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         one = commands.add_parser(name, help=text)
         one.set_defaults(command=command)
         if name != "list":
-            one.add_argument("which", help="id of the key, or its name if no other key has it")
+            one.add_argument("which", type=_filled, help="id of the key, or its name if no other key has it")
     rotating = commands.choices["rotate"]
     rotating.add_argument(
         "--overlap-days",
-        type=lambda text: _days(text, least=0),
+        type=lambda text: _days(_filled(text), least=0),
         default=keys.OVERLAP_DAYS,
         metavar="N",
         help="how long the old key works",
     )
     rotating.add_argument(
         "--days",
-        type=lambda text: _days(text, least=1),
+        type=lambda text: _days(_filled(text), least=1),
         metavar="N",
         help="days after which the new key expires (default: when the old one would have)",
     )
     for one in commands.choices.values():
         one.add_argument(
-            "--store", metavar="REFERENCE", help="file:/path or projects/…/secrets/…/versions/latest (default: client_keys)"
+            "--store",
+            type=_filled,
+            metavar="REFERENCE",
+            help="file:/path or projects/…/secrets/…/versions/latest (default: client_keys)",
         )
+
+
+def _filled(text: str) -> str:
+    """Refuse an empty value: it is nearly always a variable that was not set, and an empty limit would be none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the value is empty: give one, or leave the option out")
+    return text
 
 
 def _days(text: str, *, least: int) -> int:
@@ -128,7 +145,7 @@ def _check(chosen: argparse.Namespace) -> int:
 
 def _new_key(chosen: argparse.Namespace) -> None:
     rates = {"requests": chosen.requests, "tokens": chosen.tokens}
-    limits = {kind: rate for kind, rate in rates.items() if rate}
+    limits = {kind: rate for kind, rate in rates.items() if rate is not None}
     key, record = keys.issue(chosen.name, days=chosen.days, models=chosen.models, buckets=chosen.buckets, limits=limits)
     if chosen.store is None:
         print(codec.encode_text(record))

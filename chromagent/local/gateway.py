@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from limits import RateLimitItemPerMinute
@@ -36,7 +36,6 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _OWN: Final = _HOP_BY_HOP | {"date", "server"}
 """What a reply gets from whoever sends it on."""
-_OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -61,6 +60,8 @@ class GatewaySettings(NamedTuple):
     """Hold every answer back until it is complete, as a gateway without streaming does."""
     page: bytes = b""
     """What `/` shows a browser; API Gateway itself has nothing there."""
+    hosts: frozenset[str] = frozenset()
+    """Values of the Host header that are served; empty means any."""
 
 
 class LocalGateway:
@@ -83,8 +84,9 @@ class LocalGateway:
             return
         request, reply = Request(scope, receive), Reply(send, {})
         try:
+            self._require_own_host(request)
             if self._settings.page and (request.method, request.path) == ("GET", "/"):
-                await self._show_page(request, reply)
+                await self._show_page(reply)
                 return
             path = _straightened(scope)
             operation = self._find(request.method, path)
@@ -108,10 +110,14 @@ class LocalGateway:
         """Close the connections to the functions."""
         await self._client.aclose()
 
-    async def _show_page(self, request: Request, reply: Reply) -> None:
-        """Show the page, which holds a key: not under a name that somebody else may have pointed at this machine."""
-        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _OWN_NAMES:
-            raise Rejection(403, "The playground is shown under localhost and 127.0.0.1 only, because it holds a key.")
+    def _require_own_host(self, request: Request) -> None:
+        """Refuse other names: a web page may point its own at this machine (DNS rebinding), and is ours to a browser then."""
+        host = request.headers.get("host", "").lower()
+        if self._settings.hosts and host not in self._settings.hosts:
+            expected = " or ".join(sorted(self._settings.hosts))
+            raise Rejection(421, f"This local gateway answers under {expected} only, not under '{host[:100]}'.")
+
+    async def _show_page(self, reply: Reply) -> None:
         reply.headers["content-security-policy"] = _PAGE_POLICY
         await reply.whole(200, self._settings.page, "text/html; charset=utf-8")
 

@@ -57,12 +57,16 @@ async def _run(options: RunOptions) -> None:
     environment.setdefault("CHROMAGENT_LOG__LEVEL", "warning")
 
     chat_port = port if options.direct else processes.free_port()
+    served = [chat_port]
     commands["the chat function"] = processes.function_command("chat_completions", chat_port)
     ready.append(f"http://127.0.0.1:{chat_port}/health")
     if not options.direct:
         models_port = processes.free_port()
+        served.append(models_port)
         commands["the models function"] = processes.function_command("models", models_port)
         ready.append(f"http://127.0.0.1:{models_port}/health")
+
+    environment[f"{config.PREFIX}ALLOWED_HOSTS"] = codec.encode_text(sorted(own_hosts(*served)))
 
     async with processes.running(commands, environment) as supervisor:
         await supervisor.ready(ready)
@@ -71,7 +75,7 @@ async def _run(options: RunOptions) -> None:
             print(banner, flush=True)
             await _until_stopped(supervisor)
         else:
-            await _serve_gateway(_gateway(options, chat_port, models_port, key), port, banner, supervisor)  # pyright: ignore[reportPossiblyUnboundVariable]
+            await _serve_gateway(_gateway(options, port, chat_port, models_port, key), port, banner, supervisor)  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _port(given: int | str) -> int:
@@ -122,7 +126,14 @@ def _give_key(settings: Settings, environment: dict[str, str]) -> str | None:
     return key
 
 
-def _gateway(options: RunOptions, chat_port: int, models_port: int, key: str | None) -> LocalGateway:
+def own_hosts(*ports: int) -> frozenset[str]:
+    """Return the values of the Host header by which this machine calls itself; the usual port may be left out."""
+    names = ("localhost", "127.0.0.1", "[::1]")
+    usual = names if 80 in ports else ()
+    return frozenset((*usual, *(f"{name}:{port}" for port in ports for name in names)))
+
+
+def _gateway(options: RunOptions, port: int, chat_port: int, models_port: int, key: str | None) -> LocalGateway:
     values = {
         "chat_address": f"http://127.0.0.1:{chat_port}",
         "models_address": f"http://127.0.0.1:{models_port}",
@@ -133,7 +144,8 @@ def _gateway(options: RunOptions, chat_port: int, models_port: int, key: str | N
         "security": "[{api_key: []}]" if options.api_key else "[]",
     }
     api_keys = frozenset({options.api_key}) if options.api_key else frozenset[str]()
-    return LocalGateway(openapi.load(values), GatewaySettings(api_keys, options.buffer, playground.page(key, options.api_key)))
+    page = playground.page(key, options.api_key)
+    return LocalGateway(openapi.load(values), GatewaySettings(api_keys, options.buffer, page, own_hosts(port)))
 
 
 class _Server(uvicorn.Server):

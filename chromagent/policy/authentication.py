@@ -18,7 +18,7 @@ from chromagent.errors import InvalidApiKey, Misconfigured, MissingApiKey
 from chromagent.schema import keys
 from chromagent.schema.documents import FaultyDocumentError
 from chromagent.schema.keys import KeyRecord
-from chromagent.upstream.secrets import SecretUnavailableError
+from chromagent.upstream.secrets import SecretDeniedError, SecretUnavailableError
 
 PREFIX: Final = "sk-cg-"
 LONGEST: Final = 120
@@ -26,6 +26,12 @@ REFRESH: Final = 300.0
 """Seconds after which the document is read again."""
 REFRESH_ON_UNKNOWN: Final = 10.0
 """An unknown key may be a new one: the document is read again for it, at most this often."""
+RETRY_INTERVAL: Final = 30.0
+"""Seconds between two readings while the store cannot be read."""
+DEFAULT_MAX_STALE: Final = 3600.0
+"""Seconds for which keys work that cannot be read again."""
+MAX_STALE_WHEN_DENIED: Final = 300.0
+"""The same from the moment on when the store says that the document is missing, disabled or not ours to read."""
 PATIENCE: Final = 5.0
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY: Final = 43
@@ -58,7 +64,7 @@ ANONYMOUS: Final = Caller("anonymous", limits_id="anonymous")
 
 
 class KeyStoreUnavailable(Misconfigured):
-    """The document of client keys was never read: nobody can be let in."""
+    """The document of client keys was never read, or not for too long: nobody can be let in."""
 
     default_message = "The gateway's key store cannot be read."
     when = "the key store cannot be read"
@@ -102,15 +108,31 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 class KeyRing:
-    """The issued keys, cached. A document that cannot be read again goes on serving."""
+    """The issued keys, cached. A document that cannot be read again serves for a bounded time.
 
-    def __init__(self, read: ReadDocument, clock: Callable[[], float] = time.time) -> None:
+    Ages are measured by a clock that nobody sets; only the ends of keys are compared with the time of day.
+    """
+
+    def __init__(
+        self,
+        read: ReadDocument,
+        *,
+        max_stale: float = DEFAULT_MAX_STALE,
+        clock: Callable[[], float] = time.monotonic,
+        time_of_day: Callable[[], float] = time.time,
+    ) -> None:
         self._read = read
+        self._max_stale = max_stale
         self._clock = clock
+        self._time_of_day = time_of_day
         self._known: dict[str, tuple[KeyRecord, Caller]] = {}
         """By the key's hash."""
         self._read_at: float | None = None
+        """When the reading of the present document began."""
         self._tried_at = float("-inf")
+        self._failing = False
+        self._denied_at: float | None = None
+        """When the store began to deny the document, if it did so ever since."""
         self._reading: asyncio.Task[None] | None = None
 
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
@@ -126,9 +148,9 @@ class KeyRing:
         return await self._look_up(digest)
 
     async def _look_up(self, digest: str) -> Caller:
-        if self._age() >= REFRESH:
+        if self._age() >= (RETRY_INTERVAL if self._failing else REFRESH):
             await self._refresh()
-        if self._read_at is None:
+        if self._too_old():
             raise KeyStoreUnavailable
         known = self._known.get(digest)
         if known is None and self._age() >= REFRESH_ON_UNKNOWN:
@@ -137,15 +159,25 @@ class KeyRing:
         if known is None:
             raise InvalidApiKey
         record, caller = known
-        if not hmac.compare_digest(record.sha256, digest) or not record.usable(self._clock()):
+        if not hmac.compare_digest(record.sha256, digest) or not record.usable(self._time_of_day()):
             raise InvalidApiKey
         return caller
 
     def _age(self) -> float:
-        """Seconds since the store was last asked, well or not; without any document it is asked for every request."""
+        """Seconds since the store was last asked, well or not; without a document that serves it is asked for every request."""
+        return float("inf") if self._too_old() else self._clock() - self._tried_at
+
+    def _too_old(self) -> bool:
+        return self._time_left() <= 0
+
+    def _time_left(self) -> float:
+        """Seconds for which the present document still serves if it cannot be read again."""
         if self._read_at is None:
-            return float("inf")
-        return self._clock() - self._tried_at
+            return 0.0
+        left = self._read_at + self._max_stale - self._clock()
+        if self._denied_at is None:
+            return left
+        return min(left, self._denied_at + MAX_STALE_WHEN_DENIED - self._clock())
 
     async def _refresh(self) -> None:
         """Read the document, one reading at a time; all who wait share it."""
@@ -154,14 +186,26 @@ class KeyRing:
         await asyncio.wait({self._reading}, timeout=PATIENCE)
 
     async def _read_now(self) -> None:
-        self._tried_at = self._clock()
+        began = self._tried_at = self._clock()
         try:
             document = keys.read(await self._read())
-        except Exception as error:  # whatever it is, a store that is away or broken must not lock out those who are known
-            telemetry.write_warning("the client keys cannot be read", {"reason": _reason(error)})
+        except Exception as error:  # whatever it is, a store that is away or broken must not lock out those who are known at once
+            self._note_failure(error)
             return
         self._known = {record.sha256: (record, _caller(record)) for record in document.keys}
-        self._read_at = self._clock()
+        self._read_at, self._failing, self._denied_at = began, False, None
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failing = True
+        if not isinstance(error, SecretDeniedError):
+            self._denied_at = None
+        elif self._denied_at is None:
+            self._denied_at = self._clock()
+        left = round(self._time_left())
+        if left > 0:
+            telemetry.write_warning("the client keys cannot be read", {"reason": _reason(error), "serve_for_seconds": left})
+        else:
+            telemetry.write_error("the client keys cannot be read, and nobody is let in", {"reason": _reason(error)})
 
 
 class Authenticator:

@@ -26,7 +26,8 @@ from chromagent.translators.protocol import Call, Delta, Head, Media, StreamTran
 from chromagent.upstream.client import Reply, UpstreamClient, UpstreamRequest
 from chromagent.upstream.engine import Answer
 
-MOST_REPAIRS: Final = 3
+MAX_WORKAROUNDS: Final = 3
+"""Of one request: those that its own complaints lead to."""
 LARGEST_ERROR: Final = 256 * 1024
 
 
@@ -62,8 +63,8 @@ class Platform(Protocol):
         """Tell that the upstream answered 401."""
         ...
 
-    def remember(self, location: str, model: str, repair: str) -> None:
-        """Remember what a model at a location refused."""
+    def remember(self, location: str, model: str, workaround: str, caller_id: str) -> None:
+        """Note that a workaround helped one caller with a model at a location."""
         ...
 
 
@@ -88,6 +89,10 @@ class VertexExchange:
         self._streamed = bool(ask.request.get("stream"))
         self._deadline = min(ask.deadline, self._now() + platform.backend.timeout)
         self._tries = 0
+        self._complaints: dict[str, str] = {}
+        """What the upstream said, by the workaround that was tried for it."""
+        self._unhelpful: set[str] = set()
+        """Workarounds after which the upstream said the same again."""
         self._credentials_renewed = False
         self._streams: list[StreamTranslator] = []
         self._source: DeltaSource | None = None
@@ -117,7 +122,7 @@ class VertexExchange:
                 attempt = await self._recover(attempt, error)
                 drop_tracebacks(error)
             else:
-                self._remember_repairs(attempt)
+                self._remember_workarounds(attempt)
                 return completion
 
     async def begin(self) -> list[Delta]:
@@ -134,7 +139,7 @@ class VertexExchange:
                 attempt = await self._recover(attempt, error)
                 drop_tracebacks(error)
             else:
-                self._remember_repairs(attempt)
+                self._remember_workarounds(attempt)
                 return deltas
 
     def read(self) -> Awaitable[list[Delta]]:
@@ -161,6 +166,7 @@ class VertexExchange:
         translation = self._platform.translator.request(call)
         self._report.ignored = translation.ignored
         self._report.downgraded = translation.downgraded
+        self._report.workarounds = translation.workarounds
         return Attempt(call, translation, self._encode(translation.body))
 
     def _encode(self, body: JsonObject) -> bytes:
@@ -172,9 +178,11 @@ class VertexExchange:
             self._credentials_renewed = True
             self._platform.credentials_refused()
             return attempt
-        if len(self._report.repairs) < MOST_REPAIRS and (repair := attempt.translation.repair(error)) is not None:
-            self._report.repairs.append(repair)
-            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {repair}))
+        complaint = error.upstream_message
+        self._unhelpful |= {name for name, earlier in self._complaints.items() if earlier and earlier == complaint}
+        if len(self._complaints) < MAX_WORKAROUNDS and (workaround := attempt.translation.repair(error)) is not None:
+            self._complaints[workaround] = complaint
+            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {workaround}))
         if isinstance(error, UpstreamInvalidResponse) and error.retryable:
             return self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
         delay = self._ask.patience.wait_after(error, attempt=self._tries, retries=self._platform.backend.max_retries)
@@ -184,10 +192,10 @@ class VertexExchange:
         await asyncio.sleep(delay)
         return attempt
 
-    def _remember_repairs(self, attempt: Attempt) -> None:
-        """Remember what helped; a repair that did not help proves nothing."""
-        for repair in self._report.repairs:
-            self._platform.remember(self._location, attempt.call.model, repair)
+    def _remember_workarounds(self, attempt: Attempt) -> None:
+        """Remember what helped, now that the request was answered."""
+        for workaround in self._complaints.keys() - self._unhelpful:
+            self._platform.remember(self._location, attempt.call.model, workaround, self._ask.caller or "")
 
     async def _request(self, attempt: Attempt, content: bytes) -> UpstreamRequest:
         self._report.attempts += 1
@@ -218,7 +226,7 @@ class VertexExchange:
 
     async def _post(self, attempt: Attempt, content: bytes) -> JsonObject:
         reply = await self._send(await self._request(attempt, content))
-        self._note(reply)
+        self._note(attempt, reply)
         if reply.status >= 300:
             raise _read_status(attempt, reply)
         try:
@@ -245,7 +253,7 @@ class VertexExchange:
         async def send(body: JsonObject | None) -> Answer:
             content = attempt.content if body is None else self._encode(body)
             answer = await self._platform.client.send(await self._request(attempt, content))
-            self._note(answer)
+            self._note(attempt, answer)
             if answer.status < 300:
                 return answer
             try:
@@ -255,8 +263,8 @@ class VertexExchange:
 
         return AnswerStream(stream, send, self._deadline if self._deadline < self._ask.deadline else None)
 
-    def _note(self, reply: Reply | Answer) -> None:
-        if request_id := reply.headers.get("request-id"):
+    def _note(self, attempt: Attempt, reply: Reply | Answer) -> None:
+        if request_id := attempt.call.redact.identifier(reply.headers.get("request-id", "")):
             self._report.upstream_headers["x-upstream-request-id"] = request_id
 
 

@@ -49,7 +49,8 @@ class Report(Struct):
     upstream_model: str = ""
     ignored: list[str] = []
     downgraded: list[str] = []
-    repairs: list[str] = []
+    workarounds: list[str] = []
+    """What was changed in the request because the upstream refuses it, now or with earlier requests."""
     attempts: int = 0
     upstream_headers: dict[str, str] = {}
     tokens: int = 0

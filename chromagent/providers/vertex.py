@@ -1,23 +1,27 @@
 """The shared shell of all backends on Vertex AI. Hides hosts, headers, identity, and what a model was found to refuse."""
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from chromagent import __version__, codec
+from chromagent.codec import JsonValue
 from chromagent.errors import Misconfigured
 from chromagent.providers.exchange import VertexExchange
 from chromagent.providers.protocol import Ask, Backend, Format, Report
 from chromagent.providers.reasoning_state import ReasoningStateCache
-from chromagent.translators.protocol import ONCE, Call, Media, ModelFacts, Translator
+from chromagent.providers.workarounds import LearnedWorkarounds
+from chromagent.translators.protocol import Call, Media, ModelFacts, Translator
+from chromagent.translators.redaction import Redactor
 from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
 
 if TYPE_CHECKING:
     from chromagent.upstream.remote_files import RemoteFile
 
-REPAIR_MEMORY: Final = 3600.0
-"""Seconds for which a model at a location is remembered to refuse something."""
+LEAST_SECRET: Final = 8
+"""Characters of the value of an additional header; shorter ones, such as "true", stand in many a text."""
 _NAMES: Final = {"user-agent": f"chromagent/{__version__}", "x-goog-api-client": f"chromagent/{__version__}"}
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 _OF_DOCUMENTS: Final = {**_NAMES, **_JSON, "accept": "application/json", "accept-encoding": "gzip"}
@@ -57,7 +61,10 @@ class VertexProvider:
         self.credentials = credentials
         self._fetch = fetch
         self._reasoning_states = reasoning_states
-        self._refusals: dict[tuple[str, str], dict[str, float]] = {}
+        self._workarounds = LearnedWorkarounds(time.monotonic)
+        host = urlsplit(backend.base_url or "").hostname
+        self._hosts = (host,) if host else ()
+        self._secrets = tuple(value for value in backend.additional_headers.values() if len(value) >= LEAST_SECRET)
         self._additional = {name.lower(): value for name, value in backend.additional_headers.items()}
 
     def begin(self, ask: Ask, model: str, location: str, report: Report) -> VertexExchange:
@@ -70,11 +77,12 @@ class VertexProvider:
 
     async def probe(self, location: str) -> None:
         """Count a few tokens: free, and shows credentials, project, location and API."""
-        path, body = self.wire.probe(await self.project(), location)
+        project = await self.project()
+        path, body = self.wire.probe(project, location)
         headers = await self.headers(stream=False)
         reply = await self.client.post(UpstreamRequest(self.address(location) + path, headers, codec.encode(body), 10.0))
         if reply.status >= 300:
-            raise self.translator.error(reply.status, reply.headers, reply.content)
+            raise self.translator.error(reply.status, reply.headers, reply.content, self._redactor(project))
 
     async def project(self) -> str:
         """Return the project to bill, configured or that of the credentials."""
@@ -100,10 +108,11 @@ class VertexProvider:
         """Tell that the upstream answered 401."""
         self.credentials.refused()
 
+    def _redactor(self, project: str, request: JsonValue = None) -> Redactor:
+        return Redactor(project, self._hosts, self._secrets, request)
+
     def call(self, ask: Ask, model: str, location: str, project: str) -> Call:
-        """Put together what the translator may know, with the repairs that this model at this location needed lately."""
-        now = asyncio.get_running_loop().time()
-        refused = self._refusals.get((location, model), {})
+        """Put together what the translator may know, with the workarounds that this model at this location needed lately."""
         return Call(
             request=ask.request,
             model=model,
@@ -113,14 +122,12 @@ class VertexProvider:
             location=location,
             strict=self.backend.strict,
             betas=ask.betas,
-            repairs=frozenset(repair for repair, until in refused.items() if until > now),
+            repairs=self._workarounds.of(location, model),
             gcs_buckets=ask.gcs_buckets,
             reasoning_state=self._reasoning_states.of_caller(ask.caller),
+            redact=self._redactor(project, ask.request),
         )
 
-    def remember(self, location: str, model: str, repair: str) -> None:
-        """Remember for an hour what a model at a location refused, unless it concerns one conversation only."""
-        if repair.startswith(ONCE):
-            return
-        until = asyncio.get_running_loop().time() + REPAIR_MEMORY
-        self._refusals.setdefault((location, model), {})[repair] = until
+    def remember(self, location: str, model: str, workaround: str, caller_id: str) -> None:
+        """Note that a workaround helped one caller."""
+        self._workarounds.note(location, model, workaround, caller_id)

@@ -47,9 +47,11 @@ class KeyDocument(Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[KeyRecord, ...] = ()
 
     def __post_init__(self) -> None:
-        """Of two records of one key, one could forbid what the other allows."""
+        """Of two records of one key, one could forbid what the other allows; of two with one id, each would count as the other."""
         if len({record.sha256 for record in self.keys}) < len(self.keys):
             raise ValueError("two records hold the same sha256")
+        if len({record.id for record in self.keys}) < len(self.keys):
+            raise ValueError("two records have the same id")
 
 
 def read(content: bytes) -> KeyDocument:

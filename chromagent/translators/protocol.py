@@ -14,6 +14,7 @@ from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError
 from chromagent.schema.chat import ChatCompletionRequest
 from chromagent.sse import ServerSentEvent
+from chromagent.translators.redaction import Redactor
 
 Disposition: TypeAlias = Literal["mapped", "ignored", "downgraded", "rejected"]
 """What becomes of a field: sent on; harmlessly left out and named; sent weaker and named; refused with a 400."""
@@ -69,6 +70,8 @@ class Call(Struct, frozen=True):
     """Remote files by URL: those that `Translator.remote_media` asked for."""
     gcs_buckets: frozenset[str] = frozenset()
     """Names of the Cloud Storage buckets that this caller may have read with the gateway's rights."""
+    redact: Redactor = Redactor()
+    """Every text that an upstream says of an error or a refusal goes through it before it leaves."""
     reasoning_state: ReasoningState = field(default_factory=dict[str, str | bytes])
     """Of this caller only. Read for history, written by answers."""
 
@@ -149,6 +152,9 @@ class Translation(Protocol):
     """How many identical upstream calls make the choices asked for; answers are merged by the provider."""
     ignored: list[str]
     downgraded: list[str]
+    """Fields that are sent weaker than the client asked, by a workaround too."""
+    workarounds: list[str]
+    """Those of `Call.repairs` that changed this request."""
 
     def response(self, bodies: Sequence[JsonObject]) -> Answer:
         """Read a complete answer: one body, or several where `continuation` asked for more.
@@ -200,7 +206,7 @@ class Translator(Protocol):
         """URLs to fetch into `Call.media` before `request`, because this upstream does not; each with its place in the request."""
         ...
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, redact: Redactor) -> GatewayError:
         """Read an error answer to a request that was not a chat (a probe)."""
         ...
 

@@ -1,4 +1,4 @@
-"""The error bodies that Google's front answers for every upstream on Vertex AI, and what must not leave of any message.
+"""The error bodies that Google's front answers for every upstream on Vertex AI.
 
 Shapes: wire-gemini §5.2, wire-anthropic §5.2. Bodies come plain, wrapped in an array of one, as HTML from a proxy, or empty.
 """
@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, cast
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.translators import lenient
+from chromagent.translators.redaction import shorten
 
-LONGEST_MESSAGE: Final = 2000
 LONGEST_TEXT: Final = 500
 LONGEST_WAIT: Final = 1e9
 """Neither seconds nor milliseconds reach this; infinity and what is no number do not stay below it."""
@@ -82,7 +82,7 @@ def google_error(document: JsonObject | None) -> GoogleError | None:
 def text_of(body: bytes) -> str:
     """Return the beginning of a body that has no known shape, without tags."""
     text = body[: LONGEST_TEXT * 8].decode("utf-8", "replace")
-    return " ".join(re.sub(r"<[^>]{0,200}>", " ", text).split())[:LONGEST_TEXT]
+    return shorten(" ".join(re.sub(r"<[^>]{0,200}>", " ", text).split()), LONGEST_TEXT)
 
 
 def retry_after(headers: Mapping[str, str], google: GoogleError | None) -> float | None:
@@ -93,34 +93,6 @@ def retry_after(headers: Mapping[str, str], google: GoogleError | None) -> float
         seconds = _number(hint)
         return _between(headers.get("date"), hint) if seconds is None else max(0.0, seconds)
     return google.retry_delay if google is not None else None
-
-
-_SECRETS: Final = (
-    (re.compile(r"projects/[^/\s`'\"]{1,100}/locations/[^/\s`'\"]{1,100}/"), ""),
-    (
-        re.compile(  # after a mere space only what looks like an id: "your project does not exist" names nothing
-            r"\bproject(?:s|[ _](?:number|id))?(?:\s?[/:=#]\s?|\s+(?=[`'\"]?[a-z]*[0-9-]))([`'\"]?)[a-z0-9][a-z0-9:._-]{3,99}\1",
-            re.IGNORECASE,
-        ),
-        "project",
-    ),
-    (re.compile(r"[\w.+-]{1,100}@[\w.-]{1,100}\.gserviceaccount\.com"), "[service account]"),
-    (re.compile(r"\bya29\.[\w.-]+|\bAIza[\w-]{20,}|\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[credential]"),
-    (re.compile(r"https?://[\w.-]*(?:googleapis\.com|google\.internal)[^\s`'\")]*"), "[upstream]"),
-)
-
-
-def redact(text: str, project: str) -> str:
-    """Take out of a message what a client must not learn: projects, service accounts, credentials, upstream addresses.
-
-    Links that help ("Learn more: …") stay.
-    """
-    text = text[:LONGEST_MESSAGE]
-    if project:
-        text = re.sub(rf"projects/{re.escape(project)}/locations/[^/\s]{{1,100}}/", "", text)
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return re.sub(rf"(?<![\w-]){re.escape(project)}(?![\w-])", "[project]", text) if len(project) > 3 else text
 
 
 def _number(value: JsonValue) -> float | None:

@@ -7,7 +7,6 @@ Nothing of ours goes along: no credentials, no cookies, no proxy. Redirects are 
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import httpx
 from cachetools import TTLCache
 
 from chromagent import __version__
+from chromagent.addresses import is_public
 from chromagent.errors import InvalidRequest
 from chromagent.media_types import sniff
 
@@ -33,11 +33,6 @@ AT_ONCE: Final = 8
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TEXTS: Final = ("text/plain", "text/csv", "text/markdown", "application/json", "application/xml", "text/xml")
 _HEADERS: Final = {"user-agent": f"chromagent/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
-_EMBEDDING: Final = tuple(
-    ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96")
-)
-"""IPv6 addresses that stand for IPv4 ones: translated, tunnelled or mapped, they could lead anywhere."""
-
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port → the addresses that the host has now."""
 
@@ -178,18 +173,6 @@ class RemoteFiles:
         if self._transport is None:
             self._transport = httpx.AsyncHTTPTransport(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
         return self._transport
-
-
-def is_public(text: str) -> bool:
-    """Say whether an address is one of the public internet, reached as such."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _EMBEDDING):
-        return False
-    local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return address.is_global and not (local or address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
 def _typed(content: bytes, declared: str) -> RemoteFile:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from chromagent.upstream.secrets import SecretMissingError, SecretUnavailableError
+from chromagent.upstream.secrets import SecretDeniedError, SecretMissingError, SecretUnavailableError
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds."""
@@ -24,7 +24,7 @@ class SecretManager:
     async def read(self, reference: str) -> bytes:
         """Return the value of `projects/…/secrets/…/versions/V`, its checksum verified.
 
-        Raises `SecretUnavailableError`, of which `SecretMissingError` says that there is no such version.
+        Raises `SecretUnavailableError`; its kinds `SecretMissingError` and `SecretDeniedError` say that waiting does not help.
         """
         answer = await self._ask(reference, lambda client: client.access_secret_version(name=reference, timeout=ANSWER_WITHIN))
         data: bytes = answer.payload.data
@@ -44,7 +44,7 @@ class SecretManager:
         return str(answer.name)
 
     async def _ask(self, subject: str, call: Callable[[Any], Any]) -> Any:
-        from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415
+        from google.api_core.exceptions import FailedPrecondition, GoogleAPIError, NotFound, PermissionDenied  # noqa: PLC0415
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
 
         try:
@@ -54,6 +54,8 @@ class SecretManager:
             return await call(self._client)
         except NotFound as error:
             raise SecretMissingError(f"{subject}: NotFound") from error
+        except (PermissionDenied, FailedPrecondition) as error:  # the latter is a version that was disabled or destroyed
+            raise SecretDeniedError(f"{subject}: {type(error).__name__}") from error
         except (GoogleAPIError, GoogleAuthError) as error:
             raise SecretUnavailableError(f"{subject}: {type(error).__name__}") from error
 

@@ -20,7 +20,11 @@ class SecretUnavailableError(Exception):
     """The secret cannot be read now. The text names the reference and the reason, never a value."""
 
 
-class SecretMissingError(SecretUnavailableError):
+class SecretDeniedError(SecretUnavailableError):
+    """The store works, and says that this value is not to be had: it is missing, disabled, or not ours to read."""
+
+
+class SecretMissingError(SecretDeniedError):
     """There is no such secret, or it has no such version."""
 
 
@@ -62,7 +66,8 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SecretUnavailableError(f"file:{path}: {error.strerror}") from error
+        kind = SecretDeniedError if isinstance(error, FileNotFoundError | PermissionError) else SecretUnavailableError
+        raise kind(f"file:{path}: {error.strerror}") from error
 
 
 class KeptSecrets:

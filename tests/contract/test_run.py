@@ -188,3 +188,17 @@ def test_a_new_key_is_shown_once_and_its_record_holds_only_a_hash() -> None:
     assert key is not None
     assert key[0] not in ended.stdout
     assert '"name":"laptop"' in ended.stdout.replace(" ", "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--direct",)])
+def test_pages_of_other_names_and_origins_reach_nothing_on_this_machine(arguments: tuple[str, ...]) -> None:
+    port = free_port()
+    with (
+        running(*arguments, "--port", str(port), CHROMAGENT_ALLOW_ANONYMOUS="true"),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
+        assert http.get("/v1/models").status_code == 200
+        assert http.get("/v1/models", headers={"host": f"evil.example.com:{port}"}).status_code == 421
+        assert http.get("/v1/models", headers={"host": "127.0.0.1:1"}).status_code == 421
+        assert http.get("/v1/models", headers={"origin": "https://evil.example.com"}).status_code == 403
+        assert http.get("/v1/models", headers={"sec-fetch-site": "same-origin"}).status_code == 200

@@ -1,11 +1,12 @@
 """Values that clients and upstreams may send to do harm elsewhere: in headers, in the log, in a URL."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
 from tests.support import answers
-from tests.support.apps import CLAUDE, GEMINI, chat, post
+from tests.support.apps import CLAUDE, GEMINI, chat, client, post
 from tests.support.scripted_upstream import ScriptedUpstream, json_answer
 
 pytestmark = pytest.mark.anyio
@@ -50,4 +51,21 @@ async def test_a_request_does_not_make_a_log_line_as_long_as_itself(capfd: pytes
     assert answer.status_code == 200
     [line] = [line for line in capfd.readouterr().err.splitlines() if '"chat completion"' in line]
     assert len(line) < 10_000
-    assert len(json.loads(line)["ignored"]) == 64
+    ignored = json.loads(line)["ignored"]
+    assert (len(ignored), max(map(len, ignored))) == (64, 64)
+
+
+LINE_ENDS = "\x85\u2028\u2029\x0b\x0c\x1c\x1d\x1e\n\r\x7f\u202e"
+
+
+async def test_nothing_that_a_client_sends_begins_a_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    forged = f'x{LINE_ENDS}{{"severity":"INFO","message":"forged"}}'
+    async with client(ScriptedUpstream(answers.gemini())) as http:
+        await http.post("/v1/chat/completions", json={**chat(), forged: 1})
+        await http.get(f"/v1/{quote(forged)}", headers={"user-agent": "a\x85b".encode("latin-1")})  # pyright: ignore[reportArgumentType]
+    written = capfd.readouterr().err
+    lines = written.splitlines()
+    assert len(lines) == 2
+    assert [line.isprintable() for line in lines] == [True, True]
+    assert json.loads(lines[0])["ignored"] == [forged[:64]]
+    assert json.loads(lines[1])["httpRequest"]["userAgent"] == "a\x85b"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from chromagent import codec
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import (
     GatewayError,
     InvalidRequest,
@@ -27,8 +27,9 @@ from chromagent.errors import (
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
-from chromagent.translators import lenient, upstream_errors
+from chromagent.translators import complaints, lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
+from chromagent.translators.redaction import Redactor
 from chromagent.translators.upstream_errors import GoogleError
 
 STRIP_THINKING: Final = f"{ONCE}thinking"
@@ -73,8 +74,8 @@ _IDENTIFIER: Final = re.compile(r"[a-z][a-z_]{2,60}")
 class ErrorReader:
     """Reads the errors of answers to one request."""
 
-    def __init__(self, project: str = "", rename: Callable[[str], str] = lambda text: text) -> None:
-        self._project = project
+    def __init__(self, redact: Redactor, rename: Callable[[str], str] = lambda text: text) -> None:
+        self._redact = redact
         self._rename = rename
         """Puts the client's names of functions into a message."""
 
@@ -107,14 +108,14 @@ class ErrorReader:
 
     def _convert(self, status: int, error: JsonObject, google: GoogleError | None, wait: float | None) -> GatewayError:
         raw = lenient.text(error, "message")
-        message = upstream_errors.redact(self._rename(raw), self._project) or f"The model provider answered with status {status}."
+        message = self._redact(self._rename(raw)) or f"The model provider answered with status {status}."
         made = self._make(status, message, error, google, wait)
         made.upstream_message = raw
         return made
 
     def _make(self, status: int, message: str, error: JsonObject, google: GoogleError | None, wait: float | None) -> GatewayError:
         if status == 400:
-            return _bad_request(message, error, google)
+            return _bad_request(message, self._redact.identifier(_error_code(error)), google)
         if status == 429 and google is not None and _is_daily(google):
             return QuotaExhausted(message, retry_after=wait)
         kind = _BY_STATUS.get(status)
@@ -145,7 +146,11 @@ _BY_STATUS: Final[dict[int, type[GatewayError]]] = {
 }
 
 
-def _bad_request(message: str, error: JsonObject, google: GoogleError | None) -> GatewayError:
+def _error_code(error: JsonObject) -> str:
+    return lenient.text(lenient.member(error, "details"), "error_code")
+
+
+def _bad_request(message: str, detail: str, google: GoogleError | None) -> GatewayError:
     if google is not None and google.status == "FAILED_PRECONDITION" and "not allowed" in google.message:
         return PermissionDenied()
     if "credit balance" in message.lower():
@@ -153,7 +158,6 @@ def _bad_request(message: str, error: JsonObject, google: GoogleError | None) ->
     for pattern, code, param in _MESSAGES:
         if re.search(pattern, message, re.IGNORECASE | re.DOTALL):
             return InvalidRequest(message, code=code, param=param)
-    detail = lenient.text(lenient.member(error, "details"), "error_code")
     made = InvalidRequest(message)
     made.code = detail if _IDENTIFIER.fullmatch(detail) else None  # Anthropic does not say which field, so neither do we
     return made
@@ -182,20 +186,37 @@ def _plain_message(document: JsonObject | None) -> str:
     return lenient.text(document, "error") or lenient.text(document, "message")
 
 
-def find_repair(error: GatewayError, body: JsonObject, headers: Mapping[str, str], repairs: frozenset[str]) -> str | None:
+_KNOWN: Final = re.compile(
+    r"anthropic-beta|[a-z0-9-]+-20\d\d-\d\d-\d\d|(?:redacted_)?thinking|signature|user|assistant|system|role|cache_control"
+    r"|output_config(?:\.format)?|output_format",
+    re.IGNORECASE,
+)
+"""Names of Anthropic's own interface that complaints put into quotes."""
+
+
+def find_repair(
+    error: GatewayError, body: JsonObject, headers: Mapping[str, str], repairs: frozenset[str], request: JsonValue
+) -> str | None:
     """Name the change that would make the upstream take a request that it refused."""
     if not isinstance(error, InvalidRequest) or not error.upstream_message:
         return None
-    message = error.upstream_message
+    message = complaints.own_words(error.upstream_message, request, _KNOWN)
     lower = message.lower()
     candidates = (
-        _refused_beta(message, headers) if "anthropic-beta" in lower else None,
+        _refused_beta(message, headers) if _ABOUT_BETA.search(lower) else None,
         STRIP_THINKING if _is_about_thinking(lower) else None,
         _structured(lower, body),
         CACHE_MARK if "cache_control" in lower and "extra inputs" in lower and "cache_control" in body else None,
         SYSTEM_ROLE if _is_about_system(lower, body) else None,
     )
     return next((name for name in candidates if name is not None and name not in repairs), None)
+
+
+_ABOUT_BETA: Final = re.compile(
+    r"(unexpected|unknown|invalid|unsupported|not supported|not allowed).*anthropic-beta"
+    r"|anthropic-beta.*(unexpected|unknown|invalid|unsupported|not )"
+)
+_ABOUT_ROLE: Final = re.compile(r"messages\.\d+\.role\b|(unexpected|invalid|unsupported) role\b|\brole\W{1,3}system\b")
 
 
 def _refused_beta(message: str, headers: Mapping[str, str]) -> str | None:
@@ -219,8 +240,7 @@ def _structured(lower: str, body: JsonObject) -> str | None:
 
 
 def _is_about_system(lower: str, body: JsonObject) -> bool:
-    about = "role" in lower and ("system" in lower or "'assistant'" in lower)
-    return about and any(message["role"] == "system" for message in body["messages"])
+    return bool(_ABOUT_ROLE.search(lower)) and any(message["role"] == "system" for message in body["messages"])
 
 
 def broken_off() -> GatewayError:

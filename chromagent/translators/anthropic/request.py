@@ -60,6 +60,7 @@ class AnthropicTranslation:
         self.headers: dict[str, str] = {}
         self.ignored = TABLE.ignored(self._request, self._profile) + unknown
         self.downgraded: list[str] = []
+        self.workarounds: list[str] = []
         self._emulated: JsonObject | None = None
         self._for_once = False  # something was added that the next request will not hold
         self.copies = self._request.get("n", 1)
@@ -83,7 +84,7 @@ class AnthropicTranslation:
             raise UpstreamInvalidResponse("The model provider's answer has an unknown shape.") from error
         completion = fold(reader.head, deltas, reader.usage(), silence=None)
         if reader.stop_reason == "refusal" and reader.stop_details:
-            completion["choices"][0]["stop_details"] = reader.stop_details
+            completion["choices"][0]["stop_details"] = self._call.redact.members(reader.stop_details)
         return Answer(completion, reader.upstream_model)
 
     def tokens(self, bodies: Sequence[JsonObject]) -> int:
@@ -106,11 +107,11 @@ class AnthropicTranslation:
 
     def repair(self, error: GatewayError) -> str | None:
         """Name the change that would make the upstream take this request, if there is one."""
-        return find_repair(error, self.body, self.headers, self._call.repairs)
+        return find_repair(error, self.body, self.headers, self._call.repairs, self._request)
 
     @property
     def _errors(self) -> ErrorReader:
-        return ErrorReader(self._call.project, self._client_names)
+        return ErrorReader(self._call.redact, self._client_names)
 
     def _resume(self, content: list[JsonObject]) -> JsonObject:
         return {**self.body, "messages": [*self.body["messages"], {"role": "assistant", "content": content}]}
@@ -164,7 +165,7 @@ class AnthropicTranslation:
             MediaReader(self._call, fetch=self._options.media_fetch),
             self._names,
             family=self._profile.name,
-            system_messages=self._profile.system_messages and errors.SYSTEM_ROLE not in self._call.repairs,
+            system_messages=self._profile.system_messages and not self._avoids_system_role(),
             repair=self._options.repair_missing_tool_results,
         )
         return reader.read()
@@ -172,7 +173,7 @@ class AnthropicTranslation:
     def _settle_thinking(self, conversation: Conversation, written: list[JsonObject], choice: tools.ToolChoice) -> None:
         """Put thinking back where it is needed, and leave it off where it would be refused (§2.5.4, §2.9)."""
         plan = self._plan
-        if errors.STRIP_THINKING in self._call.repairs:
+        if self._works_around(errors.STRIP_THINKING, weakens="messages"):
             for turn in conversation.turns:
                 turn.blocks = [block for block in turn.blocks if block.get("type") not in thinking.KINDS]
         else:
@@ -222,12 +223,15 @@ class AnthropicTranslation:
         if kind != "json_schema":
             raise wrong_value(place.at("type"), "'type' must be text, json_object or json_schema.")
         schema = self._schema(given, place)
-        repairs = self._call.repairs
-        if self._profile.structured and errors.STRUCTURED not in repairs and errors.SCHEMA not in repairs:
+        if self._profile.structured:
             try:
-                return {"format": {"type": "json_schema", "schema": json_schema.structured(schema)}}
+                native = {"format": {"type": "json_schema", "schema": json_schema.structured(schema)}}
             except json_schema.NotExpressibleError:
                 pass
+            else:
+                avoided = [self._works_around(name, weakens="response_format") for name in (errors.STRUCTURED, errors.SCHEMA)]
+                if not any(avoided):
+                    return native
         if (
             not toolset.tools
             and not choice.forced
@@ -294,7 +298,7 @@ class AnthropicTranslation:
 
     def _mark(self, body: JsonObject) -> None:
         mark = caching.automatic(self._request, body, self._options.cache_policy)
-        if mark is not None and errors.CACHE_MARK in self._call.repairs:
+        if mark is not None and self._works_around(errors.CACHE_MARK):
             caching.place_explicitly(body, mark)
         elif mark is not None:
             body["cache_control"] = mark
@@ -302,6 +306,7 @@ class AnthropicTranslation:
 
     def _name_betas(self, body: JsonObject) -> None:
         sent = self._needed_betas(body)
+        known: set[str] = set()
         if asked := betas.asked(self._request, self._call.betas):
             known, refused = betas.split(asked, self._options.allowed_betas)
             self.ignored += [f"anthropic-beta.{name}" for name in refused]
@@ -311,14 +316,32 @@ class AnthropicTranslation:
             sent.add(betas.BINDING)
             body["thinking"] = {**plan.thinking, "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
         for repair in self._call.repairs:
-            if repair.startswith(errors.BETA):
-                sent -= set(repair.removeprefix(errors.BETA).split(","))
+            if repair.startswith(errors.BETA) and (left_out := sent & set(repair.removeprefix(errors.BETA).split(","))):
+                self._works_around(repair)
+                self.downgraded += [f"anthropic-beta.{name}" for name in sorted(left_out & known)]
+                sent -= left_out
         if not sent:
             return
         if self._options.beta_transport in ("header", "both"):
             self.headers["anthropic-beta"] = ",".join(sorted(sent))
         if self._options.beta_transport in ("body", "both"):
             body["anthropic_beta"] = sorted(sent)
+
+    def _works_around(self, name: str, *, weakens: str | None = None) -> bool:
+        """Say whether a workaround is to be applied, which the client is told, with the field that gets weaker by it."""
+        if name not in self._call.repairs:
+            return False
+        if name not in self.workarounds:
+            self.workarounds.append(name)
+        if weakens is not None:
+            self.downgraded.append(weakens)
+        return True
+
+    def _avoids_system_role(self) -> bool:
+        """Say whether the system, which speaks after somebody else did, must do so without a role of its own."""
+        systems = [message.get("role") in ("system", "developer") for message in self._request["messages"]]
+        speaks_late = False in systems and any(systems[systems.index(False) :])
+        return speaks_late and self._works_around(errors.SYSTEM_ROLE)
 
     def _needed_betas(self, body: JsonObject) -> set[str]:
         toolset = self._toolset
@@ -358,6 +381,7 @@ class AnthropicTranslation:
             annotation_end=0 if self._options.annotation_end == "exclusive" else -1,
             prefix=prefix,
             reasoning_state=self._call.reasoning_state,
+            redact=self._call.redact,
         )
 
 

@@ -24,6 +24,7 @@ from chromagent.translators.anthropic.thinking import KeptThinking
 from chromagent.translators.anthropic.usage import UsageCounter
 from chromagent.translators.anthropic.wire import Block
 from chromagent.translators.protocol import Delta, Head, ReasoningState
+from chromagent.translators.redaction import Redactor
 
 _IN_MESSAGES: Final = ("text", "tool_use", *thinking.KINDS)
 _LENGTH: Final = frozenset({"max_tokens", "model_context_window_exceeded", "compaction"})
@@ -51,6 +52,7 @@ class Reading(msgspec.Struct, frozen=True):
     """Added to the index after the last character of an annotation."""
     prefix: str = ""
     reasoning_state: ReasoningState = msgspec.field(default_factory=dict[str, str | bytes])
+    redact: Redactor = Redactor()
 
 
 class AnswerReader:
@@ -161,7 +163,7 @@ class AnswerReader:
             return
         self._started = True
         self._id = lenient.text(message, "id")
-        self.upstream_model = lenient.text(message, "model")
+        self.upstream_model = self._reading.redact.name(lenient.text(message, "model"))
         self._emit({"role": "assistant", "content": "", "refusal": None})
 
     def _start_block(self, event: JsonObject) -> None:
@@ -356,7 +358,7 @@ class AnswerReader:
 
     def _refuse(self) -> list[Delta]:
         """What came before is to be discarded: the finish reason tells."""
-        text = lenient.text(self.stop_details, "explanation") or constants.REFUSAL
+        text = self._reading.redact(lenient.text(self.stop_details, "explanation")) or constants.REFUSAL
         self._emit({"refusal": text})
         self._emit({}, "content_filter")
         deltas, self._deltas = self._deltas, []

@@ -10,6 +10,7 @@ from chromagent.translators.anthropic.options import AnthropicOptions
 from chromagent.translators.anthropic.parameters import TABLE
 from chromagent.translators.anthropic.request import AnthropicTranslation
 from chromagent.translators.protocol import Call, ModelFacts
+from chromagent.translators.redaction import Redactor
 
 
 class AnthropicTranslator:
@@ -31,9 +32,9 @@ class AnthropicTranslator:
         """Tell which URLs the gateway must fetch: Vertex AI takes bytes only."""
         return remote_urls(call.request["messages"]) if self._options.media_fetch else {}
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, redact: Redactor) -> GatewayError:
         """Read an error answer to a probe."""
-        return ErrorReader().read(status, headers, body)
+        return ErrorReader(redact).read(status, headers, body)
 
     def describe(self, model: str) -> ModelFacts:
         """Tell what a model can do."""

@@ -118,6 +118,8 @@ class ContentWriter:
         self._names = names
         self._profile = profile
         self._sends_ids = sends_ids
+        self.separated = False
+        """Whether something was put between two turns of the user."""
         self._dummy = dummy if profile.signs_calls else None
         self._detail_by_part = detail_by_part
         self._keep_signatures = keep_signatures
@@ -227,7 +229,9 @@ class ContentWriter:
         if not merged or merged[0].role == "model":
             merged.insert(0, _Emitted("user", [SPACE], 0))
         if separate_users:
-            merged = _separate(merged)
+            separate = _separate(merged)
+            self.separated = len(separate) > len(merged)
+            merged = separate
         if merged[-1].role == "model" and not self._profile.prefill:
             raise InvalidRequest(
                 "This model does not accept a trailing assistant message.", param="messages", code="unsupported_value"

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chromagent.codec import JsonObject
+from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import (
     GatewayError,
     InvalidRequest,
@@ -26,8 +26,9 @@ from chromagent.errors import (
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
-from chromagent.translators import lenient, upstream_errors
+from chromagent.translators import complaints, lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
+from chromagent.translators.redaction import Redactor
 from chromagent.translators.upstream_errors import GoogleError
 
 SIGNATURES: Final = f"{ONCE}signatures"
@@ -43,7 +44,6 @@ LEVEL: Final = "level:"
 class Origins(msgspec.Struct, frozen=True):
     """Where the parts of the upstream body came from, so that its complaints can name the client's fields."""
 
-    project: str = ""
     declarations: Sequence[str] = ()
     """The client's place of each function declaration."""
     contents: Sequence[int] = ()
@@ -98,8 +98,9 @@ _CONTENT: Final = re.compile(r"contents\[(\d+)\]")
 class ErrorReader:
     """Reads the errors of answers to one request."""
 
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, redact: Redactor) -> None:
         self._origins = origins
+        self._redact = redact
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """Read an answer with a status of 400 or more."""
@@ -116,7 +117,7 @@ class ErrorReader:
         return self._convert(google.code, google, google.message, google.retry_delay)
 
     def _convert(self, status: int, google: GoogleError | None, raw: str, wait: float | None) -> GatewayError:
-        message = upstream_errors.redact(raw, self._origins.project) or "The model provider gave no reason."
+        message = self._redact(raw) or "The model provider gave no reason."
         if status == 400 and google is not None and google.reason == "API_KEY_INVALID":
             status = 401
         elif status == 400:
@@ -202,35 +203,47 @@ _other_server_error: Final = _told(UpstreamUnreachable, "upstream_error")
 _other_client_error: Final = _told(InvalidRequest, "upstream_error")
 
 
-def find_repair(error: GatewayError, body: JsonObject, repairs: frozenset[str]) -> str | None:
+def find_repair(error: GatewayError, body: JsonObject, repairs: frozenset[str], request: JsonValue) -> str | None:
     """Name the change that would make Google take a body that it refused (wire-gemini §5.5, R1–R8)."""
     if error.code == "missing_thought_signature":
         return None if SIGNATURES in repairs else SIGNATURES
     if not isinstance(error, InvalidRequest) or not error.upstream_message:
         return None
+    complaint = complaints.own_words(error.upstream_message, request, _KNOWN)
     for pattern, name in _REPAIRS:
-        if re.search(pattern, error.upstream_message, re.IGNORECASE | re.DOTALL):
-            repair = _level(error.upstream_message, body, repairs) if name == LEVEL else name
+        if re.search(pattern, complaint, re.IGNORECASE | re.DOTALL):
+            repair = _level(complaint, body, repairs) if name == LEVEL else name
             if repair is not None and repair not in repairs:
                 return repair
     return None
 
 
+_KNOWN: Final = re.compile(
+    r"id|thinking_?config|thinking_?level|thought_?signature|(?:parameters|response)_?json_?schema|validated|user|model"
+    r"|(?:thinking_level_)?(?:minimal|low|medium|high|xhigh)|include_?server_?side_?tool_?invocations"
+    r"|(?:GenerateContentRequest\.)?(?:contents|tools|tool_?config|generation_?config|system_?instruction)(?:\[\d+\])?"
+    r"(?:\.[a-z_]+(?:\[\d+\])?){0,3}",
+    re.IGNORECASE,
+)
+"""Names of Google's own interface that complaints put into quotes. Paths end before the names that clients choose."""
 _REPAIRS: Final = (
-    (r"unknown name \W*id\b", IDS),
+    (r"unknown name \W*id\W.{0,40}function_?(call|response)", IDS),
     (
         r"thought.?signature.*(missing|corrupt|not valid|invalid)|(missing|corrupt|not valid|invalid).*thought.?signature",
         SIGNATURES,
     ),
     (
-        r"thinking.?level.*(not supported|unsupported|not a supported|allowed values)"
+        r"thinking.?level.{0,80}(not supported|unsupported|not a supported|allowed values)"
         r"|(not supported|not a supported|unsupported) thinking.?level",
         LEVEL,
     ),
-    (r"thinking.*(not enabled|not supported)|unknown name \W*thinking_?config", THINKING),
-    (r"\bVALIDATED\b|function_?calling_?config.*strict", VALIDATED),
+    (r"thinking\b.{0,60}(not enabled|not supported)|unknown name \W*thinking_?config", THINKING),
+    (
+        r"function_?calling_?config\b.{0,60}\b(validated|strict)\b|\bvalidated\b.{0,20}\b(mode|function.?calling)\b|\bmode\b.{0,20}\bvalidated\b",
+        VALIDATED,
+    ),
     (r"unknown name \W*(parametersJsonSchema|responseJsonSchema|parameters_json_schema|response_json_schema)", OPENAPI),
-    (r"function (call|response) turn|alternat|\broles?\b", TURNS),
+    (r"function (call|response) turn|multi-?turn request|alternate between|roles? (must|should) alternate|a valid role", TURNS),
     (r"include_?server_?side_?tool_?invocations", SERVER_TOOLS),
 )
 

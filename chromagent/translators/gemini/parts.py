@@ -19,6 +19,7 @@ from chromagent.translators.gemini.grounding import Source
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.partial_arguments import ArgumentWriter, plain
 from chromagent.translators.protocol import Delta, ReasoningState
+from chromagent.translators.redaction import Redactor
 
 if TYPE_CHECKING:
     from chromagent.translators.gemini.audio import AudioReader
@@ -47,6 +48,7 @@ class Reading(msgspec.Struct, frozen=True):
     annotation_end: int = -1
     """Added to the index after the last character of an annotation."""
     reasoning_state: ReasoningState = msgspec.field(default_factory=dict[str, str | bytes])
+    redact: Redactor = Redactor()
 
 
 class _PartialCall(msgspec.Struct):
@@ -125,7 +127,7 @@ class ChoiceReader:
             self._add_thought(text) if thought else self._add_text(text)
 
     def _read_rarities(self, candidate: JsonObject) -> None:
-        self.finish_message = lenient.text(candidate, "finishMessage") or self.finish_message
+        self.finish_message = self._reading.redact(lenient.text(candidate, "finishMessage")) or self.finish_message
         self.continuation = lenient.text(candidate, "continuationToken") or self.continuation
         self._grounding = lenient.member(candidate, "groundingMetadata") or self._grounding
         self._citations = lenient.member(candidate, "citationMetadata") or self._citations

@@ -40,6 +40,7 @@ class GeminiTranslation:
         self.ignored = TABLE.ignored(self._request, self._profile)
         self.ignored += extensions.unknown(self._request, self._google)
         self.downgraded: list[str] = []
+        self.workarounds: list[str] = []
         self.body = self._assemble()
         if call.strict:
             require_faithful(self.ignored, self.downgraded)
@@ -77,7 +78,7 @@ class GeminiTranslation:
 
     def repair(self, error: GatewayError) -> str | None:
         """Name the change that would make Google take this request, if there is one."""
-        return find_repair(error, self.body, self._call.repairs)
+        return find_repair(error, self.body, self._call.repairs, self._request)
 
     @property
     def _may_continue(self) -> bool:
@@ -104,13 +105,13 @@ class GeminiTranslation:
         toolset = tools.read_tools(request, self._profile)
         choice = tools.read_choice(request, toolset)
         names = NameMap([*toolset.functions, *(made.name for made in conversation.calls)])
-        if errors.SIGNATURES in repairs:
+        if conversation.calls and self._works_around(errors.SIGNATURES, weakens="messages"):
             self._forget(conversation.calls)
 
         writer = ContentWriter(
             names,
             self._profile,
-            sends_ids=options.sends_ids and errors.IDS not in repairs,
+            sends_ids=options.sends_ids and not (conversation.calls and self._works_around(errors.IDS)),
             dummy=signatures.DUMMIES[options.dummy_signature],
             keep_signatures=errors.SIGNATURES not in repairs,
             detail_by_part=self._detail_by_part,
@@ -120,6 +121,8 @@ class GeminiTranslation:
         contents = writer.write(
             rest, missing_results=options.missing_tool_results, inline_system=inline, separate_users=errors.TURNS in repairs
         )
+        if writer.separated:
+            self._works_around(errors.TURNS)
         body: JsonObject = {"contents": contents}
         config = self._generation(writer.resolution)
         wanted = generation.read_format(request.get("response_format"))
@@ -132,7 +135,7 @@ class GeminiTranslation:
             body["generationConfig"] = config
         self._put_rest(body)
 
-        self._errors = ErrorReader(self._origins(toolset, writer.origins))
+        self._errors = ErrorReader(self._origins(toolset, writer.origins), call.redact)
         self._reading = self._make_reading(names, toolset)
         return body
 
@@ -152,18 +155,42 @@ class GeminiTranslation:
         if limit is not None and limit != request.get("max_completion_tokens", request.get("max_tokens")):
             self.downgraded.append("max_completion_tokens" if "max_completion_tokens" in request else "max_tokens")
         wish = reasoning.read_wish(request, self._google)
-        thinking = reasoning.thinking_config(
-            wish, profile, policy=self._options.include_thoughts, most_tokens=limit, repairs=self._call.repairs
-        )
+        thinking = self._thinking(wish, limit)
         if thinking is not None:
             config["thinkingConfig"] = thinking
         if profile.thinking != "never" and reasoning.is_weaker(wish, profile, thinking):
-            self.downgraded.append(wish.field)
+            self._weaken(wish.field)
         if "modalities" in request:
             config |= generation.modalities(request, profile, self._options.voices)
         if "audio" in request and "audio" not in (request.get("modalities") or []):
             self.ignored.append("audio")
         return config
+
+    def _thinking(self, wish: reasoning.Wish, limit: int | None) -> JsonObject | None:
+        """Return `thinkingConfig`; where a workaround changes it, and the client asked for something, that is weakened."""
+        profile, policy, repairs = self._profile, self._options.include_thoughts, self._call.repairs
+        made = reasoning.thinking_config(wish, profile, policy=policy, most_tokens=limit, repairs=repairs)
+        if repairs:
+            plain = reasoning.thinking_config(wish, profile, policy=policy, most_tokens=limit, repairs=frozenset())
+            asked = wish.effort or wish.level or wish.budget is not None or wish.include is not None
+            for name in sorted(repairs) if made != plain else ():
+                if name == errors.THINKING or name.startswith(errors.LEVEL):
+                    self._works_around(name, weakens=wish.field if asked else None)
+        return made
+
+    def _works_around(self, name: str, *, weakens: str | None = None) -> bool:
+        """Say whether a workaround is to be applied, which the client is told, with the field that gets weaker by it."""
+        if name not in self._call.repairs:
+            return False
+        if name not in self.workarounds:
+            self.workarounds.append(name)
+        if weakens is not None:
+            self._weaken(weakens)
+        return True
+
+    def _weaken(self, field: str) -> None:
+        if field not in self.downgraded:
+            self.downgraded.append(field)
 
     def _put_format(
         self,
@@ -184,7 +211,7 @@ class GeminiTranslation:
                 return choice, [*systems, wanted.instruction()]
             toolset.functions, toolset.built_in = {}, {}
         config["responseMimeType"] = "application/json"
-        if wanted.schema is not None and self._openapi:
+        if wanted.schema is not None and self._openapi("response_format"):
             config["responseSchema"] = tools.to_openapi(wanted.schema, tools.Place(("response_format", "json_schema", "schema")))
         elif wanted.schema is not None:
             config["responseJsonSchema"] = wanted.schema
@@ -194,23 +221,28 @@ class GeminiTranslation:
     def _detail_by_part(self) -> bool:
         return self._profile.modern and self._options.image_detail == "part"
 
-    @property
-    def _openapi(self) -> bool:
-        return self._options.schema_mode == "openapi" or errors.OPENAPI in self._call.repairs
+    def _openapi(self, field: str) -> bool:
+        """Say whether the schemas of a field are written in the older language, which can say less."""
+        return self._options.schema_mode == "openapi" or self._works_around(errors.OPENAPI, weakens=field)
 
     def _put_tools(self, body: JsonObject, toolset: tools.ToolSet, choice: tools.ToolChoice, names: NameMap) -> None:
         if toolset.weakened:
-            self.downgraded.append("tools")
-        if written := tools.write_tools(toolset, choice, names, openapi=self._openapi):
+            self._weaken("tools")
+        field = "functions" if toolset.legacy else "tools"
+        openapi = any(function.schema is not None for function in toolset.functions.values()) and self._openapi(field)
+        if written := tools.write_tools(toolset, choice, names, openapi=openapi):
             body["tools"] = written
-        validated = self._options.strict_tools_mode == "validated" and errors.VALIDATED not in self._call.repairs
         config: JsonObject = {}
-        if (calling := tools.write_choice(toolset, choice, names, validated=validated)) is not None:
+        validated = self._options.strict_tools_mode == "validated"
+        calling = tools.write_choice(toolset, choice, names, validated=validated)
+        if calling == tools.VALIDATED and self._works_around(errors.VALIDATED, weakens=field):
+            calling = None
+        if calling is not None:
             config["functionCallingConfig"] = calling
         if toolset.functions and self._streams_arguments:
             config.setdefault("functionCallingConfig", {"mode": "AUTO"})["streamFunctionCallArguments"] = True
         mixed = bool(toolset.functions and toolset.built_in)
-        if mixed and (self._options.surface == "developer") != (errors.SERVER_TOOLS in self._call.repairs):
+        if mixed and (self._options.surface == "developer") != self._works_around(errors.SERVER_TOOLS):
             config["includeServerSideToolInvocations"] = True
         if config:
             body["toolConfig"] = config
@@ -244,7 +276,6 @@ class GeminiTranslation:
         place = "functions" if toolset.legacy else "tools"
         only_old = "max_tokens" in self._request and "max_completion_tokens" not in self._request
         return Origins(
-            project=self._call.project,
             declarations=[f"{place}[{function.index}]" for function in toolset.functions.values()],
             contents=contents,
             limit_field="max_tokens" if only_old else "max_completion_tokens",
@@ -274,6 +305,7 @@ class GeminiTranslation:
             expose_grounding=options.expose_grounding,
             annotation_end=0 if options.annotation_end == "exclusive" else -1,
             reasoning_state=self._call.reasoning_state,
+            redact=self._call.redact,
         )
 
 

@@ -3,6 +3,7 @@
 Source: wire-gemini §3.1–3.3, §3.9, §3.11. Everything in an answer may be missing, so nothing is read without a default.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, cast
@@ -181,7 +182,7 @@ class AnswerReader:
 
     def _read_model(self, version: JsonValue) -> None:
         self._model_version = version
-        self.upstream_model = str(version).rsplit("models/", 1)[-1]
+        self.upstream_model = self._reading.redact.name(str(version).rsplit("models/", 1)[-1])
 
     def _read_candidate(self, index: int, candidate: JsonObject) -> None:
         before = len(self._deltas)
@@ -209,7 +210,8 @@ class AnswerReader:
 
     def _refuse_prompt(self, feedback: JsonObject) -> list[Delta]:
         reason = feedback.get("blockReason")
-        text = lenient.text(feedback, "blockReasonMessage") or f"The prompt was blocked by the upstream safety system ({reason})."
+        told = self._reading.redact(lenient.text(feedback, "blockReasonMessage"))
+        text = told or f"The prompt was blocked by the upstream safety system ({_code(reason)})."
         if self._policy.block_is_error:
             raise InvalidRequest(text, param="messages", code="content_policy_violation")
         self._deltas += [Delta(0, {"refusal": text}), Delta(0, {}, "content_filter")]
@@ -239,7 +241,7 @@ class AnswerReader:
         reason = choice.finish_reason
         finish = self._finish_reason(choice)
         if finish == "content_filter" and choice.silent and reason not in _FAILURES:
-            text = choice.finish_message or f"The response was blocked by the upstream safety system ({reason})."
+            text = choice.finish_message or f"The response was blocked by the upstream safety system ({_code(reason)})."
             self._deltas.append(Delta(index, {"refusal": text}))
         self._deltas.append(Delta(index, {}, finish))
 
@@ -258,6 +260,11 @@ class AnswerReader:
 
 def _roles(choices: int) -> list[Delta]:
     return [Delta(index, {"role": "assistant", "content": "", "refusal": None}) for index in range(choices)]
+
+
+def _code(reason: JsonValue) -> str:
+    """Return an upstream's reason, which should be a word in capitals; any other text is not told."""
+    return str(reason) if re.fullmatch(r"[A-Z_]{1,64}", str(reason)) else "unknown reason"
 
 
 def _epoch(timestamp: JsonValue) -> int | None:

@@ -229,6 +229,9 @@ def to_openapi(schema: JsonObject, place: Place) -> JsonObject:
         raise wrong_value(place, "The schema is too large when its references are written out.") from error
 
 
+VALIDATED: Final[JsonObject] = {"mode": "VALIDATED"}
+
+
 def write_choice(tools: ToolSet, choice: ToolChoice, names: NameMap, *, validated: bool) -> JsonObject | None:
     """Return `functionCallingConfig`, which may only stand beside declarations; None for the default."""
     if not tools.functions:
@@ -241,7 +244,7 @@ def write_choice(tools: ToolSet, choice: ToolChoice, names: NameMap, *, validate
             config["allowedFunctionNames"] = [names.there(name) for name in choice.names]
         return config
     if validated and any(_is_offered(function, choice.names) and function.strict for function in tools.functions.values()):
-        return {"mode": "VALIDATED"}
+        return VALIDATED
     return None
 
 

@@ -10,6 +10,7 @@ from chromagent.translators.gemini.options import GeminiOptions
 from chromagent.translators.gemini.parameters import TABLE
 from chromagent.translators.gemini.request import GeminiTranslation
 from chromagent.translators.protocol import Call, ModelFacts
+from chromagent.translators.redaction import Redactor
 
 
 class GeminiTranslator:
@@ -30,9 +31,9 @@ class GeminiTranslator:
         """Tell which URLs the gateway must fetch: none, unless the owner wants it to, as Google fetches by itself."""
         return remote_urls(call.request["messages"]) if self._options.http_media == "fetch" else {}
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, redact: Redactor) -> GatewayError:
         """Read an error answer to a probe."""
-        return ErrorReader(Origins()).read(status, headers, body)
+        return ErrorReader(Origins(), redact).read(status, headers, body)
 
     def describe(self, model: str) -> ModelFacts:
         """Tell what a model can do."""

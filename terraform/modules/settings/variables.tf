@@ -237,6 +237,8 @@ variable "cache" {
 variable "settings" {
   description = "Everything else of docs/configuration.md, in the words of that page, such as { strict = true, stream = { keepalive = 5 } }."
   type = object({
+    client_keys_max_stale = optional(number)
+    allowed_hosts         = optional(list(string))
     default_backend       = optional(string)
     timeout               = optional(number)
     max_retries           = optional(number)
@@ -270,6 +272,14 @@ variable "settings" {
   validation {
     condition     = coalesce(var.settings.timeout, 1) > 0 && coalesce(var.settings.timeout, 1) <= 3600 && contains(range(11), coalesce(var.settings.max_retries, 0))
     error_message = "timeout is more than 0 and at most 3600 seconds, max_retries a whole number from 0 to 10."
+  }
+  validation {
+    condition     = coalesce(var.settings.client_keys_max_stale, 1) > 0 && coalesce(var.settings.client_keys_max_stale, 1) <= 86400
+    error_message = "client_keys_max_stale is more than 0 and at most 86400 seconds."
+  }
+  validation {
+    condition     = alltrue([for host in coalesce(var.settings.allowed_hosts, []) : can(regex("^[^\\s/?#@]+$", host))])
+    error_message = "allowed_hosts are values of the Host header, such as api.example.com or localhost:8080."
   }
   validation {
     condition     = var.settings.tool_call_ids == null ? true : contains(["plain", "sealed"], var.settings.tool_call_ids)

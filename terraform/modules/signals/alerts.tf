@@ -37,7 +37,7 @@ locals {
       title    = "secrets cannot be read"
       severity = "CRITICAL"
       query    = "sum(increase(${local.ours.secret_failures}{${local.from}}${local.window})) > 0"
-      advice   = "The log line says which secret and why. Until it can be read, an older value serves where there is one, and new or disabled keys are not noticed; a fresh instance has no older value and refuses everybody."
+      advice   = "The log line says which secret and why. Until it can be read, an older value serves where there is one, and new or disabled keys are not noticed. Client keys serve for the seconds that the line tells (`client_keys_max_stale`; five minutes once the secret is missing or denied); after that, and in a fresh instance, everybody is refused."
     }
     limiter = {
       title    = "the storage of rate limits is away"

@@ -26,7 +26,12 @@ locals {
   tokens  = { scale = 1, growth_factor = 2, num_finite_buckets = 22 }
 
   # What tells that the gateway cannot get at something secret: a provider's key, the document of client keys, its own token.
-  secret_messages = ["a secret cannot be read", "the client keys cannot be read", "no token for the model provider could be fetched"]
+  secret_messages = [
+    "a secret cannot be read",
+    "the client keys cannot be read",
+    "the client keys cannot be read, and nobody is let in",
+    "no token for the model provider could be fetched",
+  ]
 
   counters = {
     requests = {

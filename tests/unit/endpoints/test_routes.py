@@ -5,7 +5,7 @@ import pytest
 
 from chromagent.endpoints import health
 from tests.support import answers
-from tests.support.apps import client, settings
+from tests.support.apps import chat, client, settings
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +123,73 @@ async def test_another_origin_gets_nothing() -> None:
     answer = await ask("GET", "/v1/models", settings(cors=CORS), origin="https://evil.example.com")
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["vary"] == "origin"
+
+
+def simple(**headers: str) -> dict[str, str]:
+    """What a page may send without asking first: a browser sees nothing in it that needs a preflight."""
+    return {"content-type": "text/plain", **headers}
+
+
+async def ask_as_a_page(configured: object = None, method: str = "POST", path: str = "/v1/chat/completions", **headers: str):
+    upstream = ScriptedUpstream(answers.gemini())
+    async with client(upstream, configured) as http:  # pyright: ignore[reportArgumentType]
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await http.request(method, path, json=chat() if method == "POST" else None, headers=simple(**names))
+    return answer, len(upstream.sent)
+
+
+FOREIGN = [
+    {"origin": "https://evil.example.com"},
+    {"origin": "null"},
+    {"origin": "http://gateway.test:8080"},
+    {"origin": "http://localhost:3000", "sec_fetch_site": "same-site"},
+    {"origin": "https://evil.example.com", "sec_fetch_site": "cross-site"},
+    {"sec_fetch_site": "cross-site"},
+    {"sec_fetch_site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/health?deep=1")])
+async def test_without_keys_a_page_of_another_origin_is_refused(headers: dict[str, str], method: str, path: str) -> None:
+    answer, sent = await ask_as_a_page(None, method, path, **headers)
+    assert (answer.status_code, answer.json()["error"]["code"], sent) == (403, "origin_not_allowed", 0)
+    assert "cors.origins" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("origins", "headers"),
+    [
+        ([], {}),
+        ([], {"sec_fetch_site": "none"}),
+        ([], {"origin": "http://gateway.test"}),
+        ([], {"origin": "http://gateway.test", "sec_fetch_site": "same-origin"}),
+        (
+            [],
+            {"origin": "http://127.0.0.1:8080", "sec_fetch_site": "same-origin"},
+        ),  # behind a proxy
+        ([ORIGIN], {"origin": ORIGIN, "sec_fetch_site": "cross-site"}),
+        (["*"], {"origin": "https://evil.example.com", "sec_fetch_site": "cross-site"}),
+    ],
+)
+async def test_without_keys_our_own_pages_listed_ones_and_programs_are_served(origins: list[str], headers: dict[str, str]) -> None:
+    answer, sent = await ask_as_a_page(settings(cors={"origins": origins}), **headers)
+    assert (answer.status_code, sent) == (200, 1)
+
+
+async def test_with_keys_the_key_decides_and_not_the_page() -> None:
+    answer, _ = await ask_as_a_page(settings(allow_anonymous=False, client_keys="env:NO_SUCH"), origin="https://evil.example.com")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "missing_api_key")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("gateway.test", 200), ("GATEWAY.test", 200), ("evil.test", 421), ("gateway.test:80", 421)]
+)
+@pytest.mark.parametrize("path", ["/health", "/v1/models"])
+async def test_only_listed_hosts_are_answered(host: str, status: int, path: str) -> None:
+    answer = await ask("GET", path, settings(allowed_hosts=["Gateway.test"]), host=host)
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["error"]["code"] == "host_not_allowed"
 
 
 async def test_deep_health_asks_once_however_many_look() -> None:

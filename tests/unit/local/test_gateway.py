@@ -4,7 +4,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from chromagent.local import openapi
+from chromagent.local import openapi, run
 from chromagent.local.gateway import IDENTITY_TOKEN, DeadlineCut, GatewaySettings, LocalGateway
 from tests.support.scripted_upstream import Scripted, ScriptedUpstream, json_answer
 
@@ -59,23 +59,33 @@ async def test_an_unknown_path_gets_googles_404(path: str) -> None:
     assert answer.json() == {"code": 404, "message": "The current request is not defined by this API."}
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/models"])
 @pytest.mark.parametrize(
     ("host", "status"),
     [
         ("localhost:8080", 200),
+        ("LOCALHOST:8080", 200),
         ("127.0.0.1:8080", 200),
         ("[::1]:8080", 200),
-        ("evil.example.com:8080", 403),
-        ("localhost.evil.com", 403),
-        ("127.0.0.1.evil.com:8080", 403),
+        ("127.0.0.1:8081", 421),
+        ("127.0.0.1", 421),
+        ("", 421),
+        ("evil.example.com:8080", 421),
+        ("localhost.evil.com", 421),
+        ("127.0.0.1.evil.com:8080", 421),
     ],
 )
-async def test_the_page_with_its_key_is_shown_under_names_of_this_machine_only(host: str, status: int) -> None:
-    app = LocalGateway(openapi.load(VALUES), GatewaySettings(page=b"sk-cg-canary"))
+async def test_only_names_of_this_machine_with_its_port_are_answered(host: str, status: int, path: str) -> None:
+    """A page of evil.example.com whose name leads to 127.0.0.1 would else read the key, and use the gateway."""
+    settings = GatewaySettings(page=b"sk-cg-canary", hosts=run.own_hosts(8080))
+    upstream = ScriptedUpstream(json_answer({"ok": "canary"}))
+    app = LocalGateway(openapi.load(VALUES), settings, upstream)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as http:
-        answer = await http.get("/", headers={"host": host})
+        answer = await http.get(path, headers={"host": host})
     assert answer.status_code == status
     assert ("canary" in answer.text) == (status == 200)
+    assert status == 200 or answer.json()["message"].startswith("This local gateway answers under 127.0.0.1:8080 or [::1]:8080 or")
+    assert len(upstream.sent) == (status == 200 and path != "/")
 
 
 async def test_a_wrong_method_gets_googles_405() -> None:

@@ -235,6 +235,34 @@ def test_a_rate_that_is_none_is_one_clear_line(rate: str, tmp_path: Path, capsys
     assert not path.exists()
 
 
+EMPTY = "the value is empty: give one, or leave the option out"
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("option", ["--models", "--buckets", "--requests", "--tokens", "--days", "--store", "--name"])
+def test_an_empty_value_of_an_option_is_an_error(
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    status, out, err = run(capsys, "keys", "new", "--name", "ci", "--store", f"file:{path}", option, value)
+    assert (status, out, err.splitlines()[-1]) == (2, "", f"chromagent keys new: error: argument {option}: {EMPTY}")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("option", ["--models", "--buckets"])
+def test_an_option_without_any_value_is_an_error(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    status, _, err = run(capsys, "keys", "new", "--name", "ci", "--store", f"file:{path}", option)
+    assert (status, err.splitlines()[-1].partition("error: ")[2]) == (2, f"argument {option}: expected at least one argument")
+    assert not path.exists()
+
+
+def test_an_empty_name_rotates_and_disables_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("rotate", "disable"):
+        status, _, err = run(capsys, "keys", command, "", "--store", "file:/nowhere")
+        assert (status, err.splitlines()[-1].partition("error: ")[2]) == (2, f"argument which: {EMPTY}")
+
+
 def test_rotation_compares_times_and_not_their_spelling() -> None:
     _, record = keys.issue("laptop")
     soon = (datetime.now(UTC) + timedelta(hours=1)).astimezone(timezone(timedelta(hours=14))).isoformat()

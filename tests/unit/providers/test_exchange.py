@@ -120,7 +120,7 @@ async def test_an_answer_that_is_no_document_is_a_502(content: bytes, model: str
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_invalid_response")
 
 
-async def test_a_repair_is_made_once_told_and_remembered(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_workaround_is_tried_once_and_named(capfd: pytest.CaptureFixture[str]) -> None:
     unknown = answers.google_error(
         400, "INVALID_ARGUMENT", 'Invalid JSON payload received. Unknown name "responseJsonSchema" at generation_config: no field'
     )
@@ -129,16 +129,12 @@ async def test_a_repair_is_made_once_told_and_remembered(capfd: pytest.CaptureFi
         "json_schema": {"name": "x", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
     }
     upstream = ScriptedUpstream(unknown, answers.gemini('{"a": "b"}'))
-    app = create_app(settings(), transport=upstream)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.test") as http:  # pyright: ignore[reportArgumentType]
-        first = await http.post("/v1/chat/completions", json=chat(response_format=schema))
-        second = await http.post("/v1/chat/completions", json=chat(response_format=schema))
-    assert (first.status_code, second.status_code) == (200, 200)
+    answer = await post(upstream, chat(response_format=schema))
+    assert (answer.status_code, answer.headers["x-chromagent-workarounds"]) == (200, "openapi")
     assert "responseJsonSchema" in upstream.sent[0].body["generationConfig"]
     assert "responseJsonSchema" not in upstream.sent[1].body["generationConfig"]
-    assert "responseJsonSchema" not in upstream.sent[2].body["generationConfig"]
-    assert len(upstream.sent) == 3
-    assert '"repairs":["' in capfd.readouterr().err
+    assert len(upstream.sent) == 2
+    assert '"workarounds":["openapi"]' in capfd.readouterr().err
 
 
 async def test_copies_of_a_claude_answer_run_side_by_side_and_are_merged() -> None:
