@@ -5,20 +5,23 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, cast
 
 from msgspec import Struct
 
 from chromagent.codec import JsonObject, encode
-from chromagent.endpoints.asgi import EVENT_STREAM, JSON, Reply, Request
+from chromagent.endpoints.asgi import EVENT_STREAM, JSON, ClientLeft, Reply, Request
 from chromagent.endpoints.draining import Drain
 from chromagent.endpoints.heartbeat import Heartbeat
 from chromagent.endpoints.render import ChunkWriter, header_list
 from chromagent.endpoints.request_line import CHAT, Outcome
+from chromagent.endpoints.work import Work
+from chromagent.endpoints.worker_threads import LARGE, WorkerThreads
 from chromagent.errors import InternalError, InvalidRequest
 from chromagent.gateway import Gateway, GatewayStream
-from chromagent.policy.admission import Door
-from chromagent.policy.authentication import Caller
+from chromagent.policy.admission import Admission, Door
+from chromagent.policy.request_memory import RequestMemory, RequestShare
 from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from chromagent.providers.protocol import Ask
 from chromagent.schema import chat
@@ -35,6 +38,7 @@ class ChatSettings(Struct, frozen=True):
     """The part of the configuration that this endpoint obeys; seconds and bytes."""
 
     max_body_bytes: int
+    max_request_memory: int
     timeout: float
     prime_timeout: float
     keepalive: float
@@ -61,6 +65,8 @@ class ChatCompletions:
         self._drain = drain
         self._prepare = prepare
         """Begins what takes a while and every request will need, beside the checks of the request itself."""
+        self._memory = RequestMemory(settings.max_request_memory)
+        self._threads = WorkerThreads()
         self.open_streams = 0
 
     async def __call__(self, request: Request, reply: Reply, outcome: Outcome) -> None:
@@ -70,23 +76,43 @@ class ChatCompletions:
         admission = outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
         reply.headers |= admission.headers
         _check_content_type(request.headers.get("content-type", ""))
+        with self._door.running(admission), self._memory.open(admission.share_holder) as share:
+            await self._serve(request, reply, outcome, admission, share)
+
+    async def _serve(self, request: Request, reply: Reply, outcome: Outcome, admission: Admission, share: RequestShare) -> None:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         deadline = asyncio.get_running_loop().time() + timeout
-        outcome.request = chat.parse(await request.body(self._settings.max_body_bytes, deadline))
-        if self._door.counts_tokens(admission):
-            await self._door.reserve(admission, chat.estimate_tokens(outcome.request))
-            reply.headers |= admission.headers
-            reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
-        ask = self._ask(request, outcome.request, admission.caller, deadline)
-        with self._drain.work(request.receive, deadline):
+        body = await request.body(self._settings.max_body_bytes, deadline, share.add)
+        with self._drain.work(request.receive, deadline) as work:
+            share.add_body(body)
+            large = len(body) >= LARGE
+            counts_tokens = self._door.counts_tokens(admission)
+            read = partial(_read, body, counts_tokens=counts_tokens)
+            del body  # what the thread reads is dropped with it
+            outcome.request, estimate = await self._threads.run(share, read) if large else read()
+            del read
+            if counts_tokens:
+                await self._door.reserve(admission, estimate)
+                reply.headers |= admission.headers
+                reply.before_end(lambda: self._door.settle(admission, outcome.total_tokens))
+            ask = self._ask(request, outcome.request, admission, deadline, share, large=large)
             if ask.request.get("stream"):
-                await self._stream(ask, reply, outcome)
+                await self._stream(ask, reply, outcome, work)
             elif self._cache is None:
                 await reply.whole(200, encode(await self._complete(ask, reply, outcome)), JSON)
             else:
                 await self._complete_cached(self._cache, ask, request, reply, outcome)
 
-    def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller, deadline: float) -> Ask:
+    def _ask(
+        self,
+        request: Request,
+        body: ChatCompletionRequest,
+        admission: Admission,
+        deadline: float,
+        share: RequestShare,
+        *,
+        large: bool,
+    ) -> Ask:
         remaining = deadline - asyncio.get_running_loop().time()
         patience = Patience(min(LARGEST_TOTAL, remaining), lambda: self._drain.started, jitter=random.random())  # noqa: S311 - spreads load, keeps no secret
         return Ask(
@@ -96,7 +122,10 @@ class ChatCompletions:
             patience=patience,
             deadline=deadline,
             betas=_betas(request.headers.get("anthropic-beta")),
-            gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
+            gcs_buckets=self._settings.gcs_buckets | admission.caller.gcs_buckets,
+            share=share,
+            in_thread=partial(self._threads.run, share),
+            large=large,
         )
 
     async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:
@@ -104,7 +133,8 @@ class ChatCompletions:
         assert outcome.caller is not None
         self._gateway.routes(ask, outcome.caller)  # whoever may no longer use a model gets nothing kept of it either
         wishes = request.headers.get("cache-control", "").lower()
-        key = key_of(outcome.caller.id, cast("JsonObject", ask.request), ask.betas)
+        make_key = partial(key_of, outcome.caller.id, cast("JsonObject", ask.request), ask.betas)
+        key = await ask.in_thread(make_key) if ask.large and ask.in_thread else make_key()
         kept = None if "no-cache" in wishes or "no-store" in wishes else cache.get(key)
         outcome.cache = "miss" if kept is None else "hit"
         reply.headers["x-chromagent-cache"] = outcome.cache
@@ -126,13 +156,17 @@ class ChatCompletions:
         outcome.read_completion(completion)
         return completion
 
-    async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
+    async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome, work: Work) -> None:
         assert outcome.caller is not None
         stream = self._gateway.stream(ask, outcome.caller, outcome.report)
         options: JsonObject = ask.request.get("stream_options", {})
         self.open_streams += 1
         heartbeat = Heartbeat(
-            lambda: _start_stream(reply, outcome), reply.write, first=self._settings.prime_timeout, every=self._settings.keepalive
+            lambda: _start_stream(reply, outcome),
+            reply.write,
+            lambda: work.end(ClientLeft()),
+            first=self._settings.prime_timeout,
+            every=self._settings.keepalive,
         )
         try:
             async with heartbeat:
@@ -161,7 +195,13 @@ async def _send_chunks(stream: GatewayStream, heartbeat: Heartbeat, reply: Reply
         outcome.usage, outcome.report.upstream_model = stream.usage, stream.upstream_model
         await stream.close()
     await heartbeat.stop()
-    await reply.write(writer.finish(outcome.usage), last=True)
+    await reply.write_in_time(writer.finish(outcome.usage), last=True)
+
+
+def _read(body: bytes, *, counts_tokens: bool) -> tuple[ChatCompletionRequest, int]:
+    """Return the request, and the tokens that it is estimated to use, if anybody counts them."""
+    request = chat.parse(body)
+    return request, chat.estimate_tokens(request) if counts_tokens else 0
 
 
 def _check_content_type(header: str) -> None:

@@ -88,6 +88,9 @@ class Face:
     async def _reply_error(self, reply: Reply, outcome: Outcome, error: GatewayError) -> None:
         """Tell the client: with a status while there is none yet, else as the last event of its stream."""
         outcome.error = error
+        # Its stack holds the request, and what is raised while this is kept is part of a cycle: the memory must not wait for the
+        # garbage collector.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
         if reply.is_open_stream:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):

@@ -39,10 +39,11 @@ class Work:
         self._timer.cancel()
         self._watcher.cancel()
         self._among.discard(self)
-        if self._reason is None or self._task.uncancel() > self._cancelling:
+        reason, self._reason = self._reason, None  # not kept: its stack will hold this object, and the request
+        if reason is None or self._task.uncancel() > self._cancelling:
             return
         if isinstance(error, asyncio.CancelledError):
-            raise self._reason from error
+            raise reason from error
 
     def end(self, reason: Exception) -> None:
         """End the work, unless it is ending already."""

@@ -46,6 +46,8 @@ class Caller(NamedTuple):
     """This key's own rate of requests."""
     tokens: str | None = None
     """This key's own rate of tokens."""
+    concurrent: int | None = None
+    """How many requests of this key may run at the same time in one instance."""
 
     def may_use(self, model: str) -> bool:
         """Say whether this caller may use a public model id; no patterns means all."""
@@ -180,7 +182,9 @@ class Authenticator:
 
 def _caller(record: KeyRecord) -> Caller:
     limits = record.limits
-    return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens)
+    return Caller(
+        record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens, limits.concurrent
+    )
 
 
 def _reason(error: Exception) -> str:

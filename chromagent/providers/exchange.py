@@ -4,8 +4,9 @@ What is said and what an answer means is the translator's; which location comes 
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Final, Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +25,11 @@ from chromagent.providers.protocol import Ask, Backend, DeltaSource, Format, Rep
 from chromagent.translators.protocol import Call, Delta, Head, Media, StreamTranslator, Translation, Translator
 from chromagent.upstream.client import Reply, UpstreamClient, UpstreamRequest
 from chromagent.upstream.engine import Answer
+
+if TYPE_CHECKING:
+    from chromagent.upstream.remote_files import MemoryShare
+
+T = TypeVar("T")
 
 MOST_REPAIRS: Final = 3
 LARGEST_ERROR: Final = 256 * 1024
@@ -45,8 +51,8 @@ class Platform(Protocol):
         """Put together what the translator may know."""
         ...
 
-    async def fetch(self, urls: Mapping[str, str]) -> Mapping[str, Media]:
-        """Fetch remote files, given with their places in the request. Raises `InvalidRequest`."""
+    async def fetch(self, urls: Mapping[str, str], share: "MemoryShare | None") -> Mapping[str, Media]:
+        """Fetch remote files, given with their places in the request, whose memory is counted. Raises `GatewayError`."""
         ...
 
     def address(self, location: str) -> str:
@@ -148,11 +154,20 @@ class VertexExchange:
         project = await platform.project()
         model = platform.translator.resolve(self._model, project=project, location=self._location)
         call = platform.call(self._ask, model, self._location, project)
-        if urls := platform.translator.remote_media(call):
-            call = replace(call, media=await platform.fetch(urls))
-        return self._translate(call)
+        if urls := await self._work(partial(platform.translator.remote_media, call)):
+            call = replace(call, media=await platform.fetch(urls, self._ask.share))
+        return await self._translate(call)
 
-    def _translate(self, call: Call) -> Attempt:
+    async def _work(self, work: Callable[[], T], *, large: bool = False) -> T:
+        """Do something whose time grows with the request: in a thread where there is much of it."""
+        if self._ask.in_thread is not None and (large or self._ask.large):
+            return await self._ask.in_thread(work)
+        return work()
+
+    async def _translate(self, call: Call) -> Attempt:
+        return await self._work(partial(self._translate_now, call), large=bool(call.media))
+
+    def _translate_now(self, call: Call) -> Attempt:
         translation = self._platform.translator.request(call)
         self._report.ignored = translation.ignored
         self._report.downgraded = translation.downgraded
@@ -169,9 +184,9 @@ class VertexExchange:
             return attempt
         if len(self._report.repairs) < MOST_REPAIRS and (repair := attempt.translation.repair(error)) is not None:
             self._report.repairs.append(repair)
-            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {repair}))
+            return await self._translate(replace(attempt.call, repairs=attempt.call.repairs | {repair}))
         if isinstance(error, UpstreamInvalidResponse) and error.retryable:
-            return self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
+            return await self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
         delay = self._ask.patience.wait_after(error, attempt=self._tries, retries=self._platform.backend.max_retries)
         if delay is None or self._now() + delay > self._deadline:
             raise error

@@ -53,7 +53,7 @@ def page(content: bytes = PNG, status: int = 200, **headers: str) -> httpx.Respo
 def resolving(**hosts: Sequence[str]) -> Any:
     asked: list[str] = []
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         asked.append(host)
         return hosts.get(host.replace(".", "_"), [PUBLIC])
 
@@ -216,7 +216,7 @@ async def test_only_plain_https_urls_are_fetched(url: str) -> None:
 async def test_a_name_is_resolved_once_so_a_second_answer_changes_nothing() -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"]])
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         return next(answers)
 
     web = Web(files_test_a=page())
@@ -240,7 +240,7 @@ async def test_a_redirect_is_followed_by_the_same_rules() -> None:
 async def test_a_redirect_to_a_forbidden_place_is_refused(location: str) -> None:
     web = Web(files_test_a=page(b"", 302, location=location))
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         return [PUBLIC] if host in ("files.test", "cdn.test") else ["10.0.0.1"]
 
     await refusal("https://files.test/a", web, resolve)
@@ -282,14 +282,14 @@ async def test_a_server_that_cannot_be_reached_is_a_400() -> None:
 
 
 async def test_a_name_that_does_not_exist_is_a_400() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         raise OSError("no such host")
 
     await refusal("https://files.test/a", Web(), resolve)
 
 
 async def test_a_slow_server_is_given_up() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         await asyncio.sleep(60)
         return []
 
