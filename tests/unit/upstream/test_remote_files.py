@@ -1,7 +1,9 @@
 """Files by URL: what is fetched, and every way to an address that callers must not reach."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import httpx
 import pytest
 import trustme
 
-from chromagent.errors import InvalidRequest
+from chromagent.errors import InvalidRequest, RateLimited
 from chromagent.upstream.remote_files import MOST_FILES, FetchRules, RemoteFiles, is_public
 
 pytestmark = pytest.mark.anyio
@@ -363,3 +365,94 @@ async def test_over_tls_the_certificate_must_carry_the_hosts_name(certified: str
     finally:
         await transport.aclose()
         server.close()
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """Files of 20 MiB in pieces of 1 MiB; counts what was read of them."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Megabytes(self))
+
+
+class Megabytes(httpx.AsyncByteStream):
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+            self._counting.read += 1
+            yield PNG + bytes(2**20 - len(PNG))
+
+
+class Share:
+    """Counts what it is asked for, up to a limit."""
+
+    def __init__(self, caller: str = "a", limit: int = 10**12) -> None:
+        self.caller = caller
+        self.size = 0
+        self._limit = limit
+
+    def add(self, size: int) -> None:
+        if self.size + size > self._limit:
+            raise RateLimited("enough")
+        self.size += size
+
+
+async def test_the_files_of_one_request_share_one_budget_while_they_are_read() -> None:
+    web, share = Counting(), Share()
+    files = RemoteFiles(FetchRules(), transport=web, resolve=resolving())
+    with pytest.raises(InvalidRequest, match="larger than 33554432 bytes together"):
+        await files.fetch({f"https://files.test/{n}": PLACE for n in range(20)}, share)
+    assert web.read <= 32 + 20, "each file that is refused read one piece too many"
+    assert share.size == 4 * 32 * 2**20
+
+
+async def test_files_are_counted_in_the_memory_of_their_request_also_those_that_are_kept() -> None:
+    files = RemoteFiles(FetchRules(), transport=Web(files_test_a=page()), resolve=resolving())
+    for _ in range(2):
+        share = Share()
+        await files.fetch({"https://files.test/a": PLACE}, share)
+        assert share.size == 4 * len(PNG)
+    with pytest.raises(RateLimited):
+        await files.fetch({"https://files.test/a": PLACE}, Share(limit=10))
+
+
+async def test_a_silent_name_server_takes_two_threads_of_each_caller_and_none_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        if host.startswith("silent"):
+            silent.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    files = RemoteFiles(FetchRules(timeout=0.3), transport=Web(files_test_a=page()))
+    urls = [{f"https://silent{caller}{n}.test/a": PLACE for n in range(20)} for caller in "ab"]
+    try:
+        waiting = [asyncio.create_task(files.fetch(named, Share(caller))) for named, caller in zip(urls, "ab", strict=True)]
+        await asyncio.sleep(0.05)
+        assert await files.fetch({"https://files.test/a": PLACE}, Share("c")) == {"https://files.test/a": ("image/png", PNG)}
+        for task in waiting:
+            with pytest.raises(InvalidRequest, match=r"did not come within 0\.3 seconds"):
+                await task
+        assert sum(host.startswith("silent") for host in asked) == 4
+    finally:
+        silent.set()
+
+
+async def test_the_wait_for_a_slot_counts_into_the_time_of_a_file() -> None:
+    class Hanging(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    files = RemoteFiles(FetchRules(timeout=0.2), transport=Hanging(), resolve=resolving())
+    async with asyncio.timeout(5):
+        with pytest.raises(InvalidRequest, match=r"did not come within 0\.2 seconds"):
+            await files.fetch({f"https://files.test/{n}": PLACE for n in range(20)}, Share())
