@@ -34,6 +34,8 @@ COPIES: Final = 4
 """Of a body whose characters take one byte: the texts, the upstream's request, and what the connection has not sent yet."""
 WIDE_COPIES: Final = 8
 """The same where characters may take up to four bytes in memory, beside their UTF-8 form that encoding keeps."""
+ESCAPES_FROM: Final = 64 * 1024
+"""Bytes of a body below which escaped characters are not looked for: it would be off by 256 kB at most."""
 _ESCAPE: Final = re.compile(rb"\\u")
 """As a pattern: `in` takes five times as long."""
 
@@ -52,7 +54,8 @@ def estimated_size(body: bytes) -> int:
             "Send fewer or longer messages.",
             code="too_many_values",
         )
-    copies = COPIES if body.isascii() and not _ESCAPE.search(body) else WIDE_COPIES
+    wide = not body.isascii() or (len(body) >= ESCAPES_FROM and _ESCAPE.search(body) is not None)
+    copies = WIDE_COPIES if wide else COPIES
     return len(body) * copies + values * BYTES_PER_VALUE
 
 
