@@ -141,7 +141,8 @@ async def test_a_client_that_reads_nothing_for_too_long_is_left_however_long_its
     body = json.dumps(chat(GEMINI, f"fault: {fault}; case left{streamed}", stream=streamed)).encode()
     with socket.create_connection(("127.0.0.1", patient_gateway.port)) as client:
         client.sendall(HEAD + f"content-length: {len(body)}\r\n\r\n".encode() + body)
-        await asyncio.sleep(0.6)
+        await asyncio.to_thread(client.recv, 100)
+        await asyncio.sleep(0.3)
         assert patient_gateway.tasks() > tasks, "the answer is kept back by the server's flow control"
         await asyncio.sleep(1)
         assert await settled(patient_gateway, tasks)
