@@ -22,6 +22,7 @@ from chromagent.endpoints.middleware import Face
 from chromagent.endpoints.models import Models
 from chromagent.endpoints.request_line import Outcome, RequestLine
 from chromagent.endpoints.routes import RouteTable
+from chromagent.endpoints.watchdog import Watchdog
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Authenticator, KeyRing
 from chromagent.policy.limits import Limiter, LimitRules
@@ -76,7 +77,12 @@ def build_app(
     authenticate = Authenticator(_key_ring(settings, secrets), allow_anonymous=settings.allow_anonymous)
     router = _build_router(settings)
     drain = Drain()
-    door = Door(authenticate, Limiter(_limit_rules(settings)), trusted_hops=settings.rate_limit.trusted_hops)
+    door = Door(
+        authenticate,
+        Limiter(_limit_rules(settings)),
+        trusted_hops=settings.rate_limit.trusted_hops,
+        concurrent_per_key=settings.rate_limit.concurrent_per_key,
+    )
 
     @cache
     def upstreams() -> "Upstreams":
@@ -105,6 +111,12 @@ def build_app(
     cors = CorsRules(settings.cors.origins, credentials=settings.cors.credentials)
     line = RequestLine(_trace_project(settings))
 
+    watchdog = Watchdog()
+
+    def begin() -> None:
+        drain.install()
+        watchdog.install()
+
     about = {"/models": {"GET": models.list}, "/health": {"GET": health, "HEAD": health}}
     named = {"/models/": {"GET": models.retrieve}}
     everything = RouteTable({"/chat/completions": {"POST": answer_chat}, **about}, named)
@@ -117,7 +129,7 @@ def build_app(
         refuses_foreign_pages=settings.client_keys is None and settings.allow_anonymous,
     )
     return App(
-        chat=face(everything, begin=drain.install if listens else _nothing),
+        chat=face(everything, begin=begin if listens else _nothing),
         models=face(RouteTable(about, named)),
         backends=probed,
     )

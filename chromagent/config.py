@@ -113,6 +113,8 @@ class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reserve: Literal["estimate", "full"] = "estimate"
     """Tokens that must be left for a request: with `estimate` one, and what running requests will cost is estimated; with `full`
     the most that it can cost, so that a balance hardly ever goes into debt. `full` requires `max_completion_tokens`."""
+    concurrent_per_key: Annotated[int, Meta(ge=1, le=1000)] = 60
+    """Requests of one key that run at the same time in one instance; its record may hold a number of its own."""
     weights: dict[Route, Annotated[int, Meta(ge=0, le=1000)]] = {}
     """How many requests one request of a route counts as; 1 where a route is not named, 0 not to count it."""
     when_away: Literal["open", "closed"] = "open"
@@ -215,6 +217,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Memory in each instance for the reasoning of tool calls, kept per key for clients that lose it; 0 keeps nothing."""
     max_body_bytes: Annotated[int, Meta(gt=0, le=32 * 1024 * 1024)] = 10 * 1024 * 1024
     """Largest request; at most 32 MiB."""
+    max_request_memory: Annotated[int, Meta(gt=0)] = 256 * 1024 * 1024
+    """Bytes of memory that all requests running in one instance may take together, estimated from their bodies and files; one key
+    may take half of it. At least 16 times `max_body_bytes`. The function needs this much memory and 256 MiB more."""
     remote_media: RemoteMedia = RemoteMedia()
     gcs_buckets: tuple[str, ...] = ()
     """Cloud Storage buckets that requests may name; each is read with the gateway's own rights."""
@@ -224,6 +229,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.default_backend not in self.backends:
             raise ValueError(f"default_backend names no backend: {self.default_backend}")
+        if self.max_request_memory < 16 * self.max_body_bytes:
+            raise ValueError(
+                f"max_request_memory must be at least 16 times max_body_bytes, so {16 * self.max_body_bytes}: "
+                "a key may take half of it, and a request takes up to 8 times its body"
+            )
 
 
 def load(options: Mapping[str, type[Struct]]) -> Settings:

@@ -12,7 +12,8 @@
     ├── RateLimited 429 ─── TokensLimited, QuotaExhausted 429
     ├── InternalError 500, UpstreamFailed 500
     ├── UpstreamAuthenticationFailed 502, UpstreamUnreachable 502, UpstreamInvalidResponse 502
-    ├── UpstreamUnavailable 503, UpstreamOverloaded 503, Misconfigured 503, LimiterUnavailable 503
+    ├── UpstreamUnavailable 503, UpstreamOverloaded 503, Misconfigured 503, LimiterUnavailable 503,
+    │   GatewayOverloaded 503
     └── UpstreamTimeout 504
 
 The official clients choose their exception by status, then show `message`, `type`, `param` and `code`; they retry 408, 409,
@@ -309,6 +310,19 @@ class LimiterUnavailable(GatewayError):
     default_code = "limiter_unavailable"
     default_message = "The gateway cannot count requests now. Try again later."
     when = "the storage of rate limits is away, where `rate_limit.when_away` is closed"
+
+
+class GatewayOverloaded(GatewayError):
+    """The requests that are running in this instance take all the memory that requests may have."""
+
+    status = 503
+    default_code = "gateway_overloaded"
+    default_message = (
+        "This instance of the gateway is serving as many large requests as its memory holds. Try again in a few seconds."
+    )
+    when = (
+        "the memory that requests may have in one instance is used up (`max_request_memory`); `Retry-After` says when to try again"
+    )
 
 
 class UpstreamTimeout(GatewayError):

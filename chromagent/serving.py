@@ -28,7 +28,7 @@ from chromagent.upstream.secrets import KeptSecrets, SecretSource
 if TYPE_CHECKING:
     import httpx
 
-    from chromagent.upstream.remote_files import RemoteFile, RemoteFiles
+    from chromagent.upstream.remote_files import MemoryShare, RemoteFile, RemoteFiles
 
 
 class Upstreams:
@@ -93,6 +93,7 @@ def build_chat(
         door,
         ChatSettings(
             max_body_bytes=settings.max_body_bytes,
+            max_request_memory=settings.max_request_memory,
             timeout=settings.timeout,
             prime_timeout=settings.stream.prime_timeout,
             keepalive=settings.stream.keepalive,
@@ -119,7 +120,7 @@ def _fetcher(settings: Settings) -> MediaFetcher:
         hosts = frozenset(host.lower() for host in rules.hosts)
         return RemoteFiles(FetchRules(rules.enabled, hosts, rules.max_bytes, rules.timeout))
 
-    async def fetch(urls: Mapping[str, str]) -> "Mapping[str, RemoteFile]":
-        return await opened().fetch(urls)
+    async def fetch(urls: Mapping[str, str], share: "MemoryShare | None") -> "Mapping[str, RemoteFile]":
+        return await opened().fetch(urls, share)
 
     return fetch

@@ -214,7 +214,7 @@ variable "provider_keys" {
 }
 
 variable "rate_limit" {
-  description = "The gateway's own limits: per_ip, per_key, tokens_per_key (such as 600/minute), reserve, weights, when_away, storage, trusted_hops. What is left out is not limited. In memory they count for each instance apart; `redis` makes them exact."
+  description = "The gateway's own limits: per_ip, per_key, tokens_per_key (such as 600/minute), reserve, concurrent_per_key, weights, when_away, storage, trusted_hops. What is left out is not limited. In memory they count for each instance apart; `redis` makes them exact."
   type        = any
   default     = {}
   nullable    = false
@@ -266,7 +266,7 @@ variable "settings" {
 # ---- size, rotation, and what stands beside
 
 variable "functions" {
-  description = "Size and number of instances of each function. min_instances above 0 keeps that many warm, and costs while nobody calls."
+  description = "Size and number of instances of each function. min_instances above 0 keeps that many warm, and costs while nobody calls. The memory of chat holds settings.max_request_memory (256 MiB by default) and 256 MiB more."
   type = object({
     chat = optional(object({
       memory          = optional(string, "512M")
@@ -293,6 +293,10 @@ variable "functions" {
       (size.concurrency == 1 || size.cpu >= 1) && size.min_instances >= 0 && size.max_instances >= max(size.min_instances, 1) && size.timeout_seconds >= 1 && size.timeout_seconds <= 3600
     ])
     error_message = "memory is such as 512M; cpu up to 8, at least 1 for more than one request at a time; concurrency 1 to 1000; max_instances at least 1 and not below min_instances; timeout_seconds 1 to 3600."
+  }
+  validation {
+    condition     = try(tonumber(regex("^[0-9]+", var.functions.chat.memory)) * (strcontains(var.functions.chat.memory, "G") ? 1024 : 1) * 1048576 >= try(var.settings.max_request_memory, 268435456) + 268435456, false)
+    error_message = "The memory of chat must hold settings.max_request_memory (256 MiB where it is not given) and 256 MiB more: give the function more, or requests less."
   }
 }
 

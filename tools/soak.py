@@ -179,6 +179,7 @@ def run(seconds: float, rate: float, seed: int) -> Measured:
             "allow_anonymous": True,
             "timeout": TIMEOUT,
             "max_retries": 1,
+            "rate_limit": {"concurrent_per_key": 100},
             "backends": {"vertex-gemini": backend, "vertex-anthropic": backend},
         }
         with processes.function("chat_completions", configuration, Path(folder) / "log") as server:

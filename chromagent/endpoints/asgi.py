@@ -18,11 +18,19 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 JSON: Final = "application/json"
 BODY_SILENCE: Final = 30.0
 """Longest silence within a body, in seconds."""
+WRITE_TIMEOUT: Final = 60.0
+"""Seconds within which a client must take something of what was written; after that nobody reads."""
+PIECE: Final = 256 * 1024
+"""Bytes of a whole answer that are written at once: a client that does not read makes the server keep one piece, not all of it."""
 _UNLAWFUL: Final = re.compile(r"[^\t -~\x80-\xff]")
 """What no header may hold; parts of values, such as the name of a model, come from clients."""
 _LISTS: Final = frozenset({"x-forwarded-for", "cache-control", "anthropic-beta"})
 """Headers that we read as lists: several lines are one longer list (RFC 9110, 5.3)."""
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 class ClientLeft(Exception):
@@ -51,28 +59,28 @@ class Request:
         client = self._scope.get("client")
         return client[0] if client else ""
 
-    async def body(self, limit: int, deadline: float = math.inf) -> bytes:
+    async def body(self, limit: int, deadline: float = math.inf, received: Callable[[int], None] = _ignore) -> bytes:
         """Read the body, no further than the limit and until the deadline on the event loop's clock.
 
+        `received` is called with the size of each piece, and may raise to refuse it.
         Raises `RequestTooLarge`, `RequestTimeout`, `InvalidRequest` or `ClientLeft`.
         """
         if "content-encoding" in self.headers and self.headers["content-encoding"].lower() != "identity":
             raise InvalidRequest("Compressed request bodies are not supported: send the JSON as it is.", code="invalid_encoding")
-        return await self.encoded_body(limit, deadline)
+        return await self.encoded_body(limit, deadline, received)
 
-    async def encoded_body(self, limit: int, deadline: float = math.inf) -> bytes:
+    async def encoded_body(self, limit: int, deadline: float = math.inf, received: Callable[[int], None] = _ignore) -> bytes:
         """Read the body as it was sent, compressed or not. Raises `RequestTooLarge`, `RequestTimeout` or `ClientLeft`."""
         length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise _too_large(limit)
         try:
-            return await self._read_body(limit, deadline)
+            return await self._read_body(limit, deadline, received)
         except TimeoutError as error:
             raise RequestTimeout from error
 
-    async def _read_body(self, limit: int, deadline: float) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
+    async def _read_body(self, limit: int, deadline: float, received: Callable[[int], None]) -> bytes:
+        body = bytearray()  # of one allocation: pieces of many bodies side by side leave gaps that double the memory
         more = True
         now = asyncio.get_running_loop().time
         async with asyncio.timeout(None) as patience:
@@ -82,12 +90,14 @@ class Request:
                 if message["type"] == "http.disconnect":
                     raise ClientLeft
                 piece = message.get("body", b"")
-                size += len(piece)
-                if size > limit:
+                if len(body) + len(piece) > limit:
                     raise _too_large(limit)
-                pieces.append(piece)
+                received(len(piece))
                 more = message.get("more_body", False)
-        return b"".join(pieces)
+                if not more and not body:  # as nearly always
+                    return piece
+                body += piece
+        return bytes(body)
 
 
 class Reply:
@@ -142,7 +152,11 @@ class Reply:
         await self._settle_once()
         self.headers["content-length"] = str(len(body))
         await self.start(status, content_type)
-        await self.write(body, last=True)
+        if len(body) <= PIECE:
+            await self.write(body, last=True)
+            return
+        for start in range(0, len(body), PIECE):
+            await self.write_in_time(body[start : start + PIECE], last=start + PIECE >= len(body))
 
     async def start(self, status: int, content_type: str) -> None:
         """Send status and headers."""
@@ -159,6 +173,14 @@ class Reply:
         if last:
             await self.conclude()
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+    async def write_in_time(self, body: bytes, *, last: bool = False) -> None:
+        """Send a piece of the body. Raises `ClientLeft` where the client reads nothing for too long."""
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await self.write(body, last=last)
+        except TimeoutError as error:
+            raise ClientLeft from error
 
     async def _settle_once(self) -> None:
         work, self._settle = self._settle, None

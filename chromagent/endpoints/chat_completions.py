@@ -5,24 +5,28 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, cast
 
 from msgspec import Struct
 
 from chromagent.codec import JsonObject, encode
-from chromagent.endpoints.asgi import EVENT_STREAM, JSON, Reply, Request
+from chromagent.endpoints.asgi import EVENT_STREAM, JSON, ClientLeft, Reply, Request
 from chromagent.endpoints.draining import Drain
 from chromagent.endpoints.heartbeat import Heartbeat
 from chromagent.endpoints.render import ChunkWriter, header_list
 from chromagent.endpoints.request_line import CHAT, Outcome
+from chromagent.endpoints.work import Work
+from chromagent.endpoints.worker_threads import LARGE, WorkerThreads
 from chromagent.errors import InternalError, InvalidRequest
 from chromagent.gateway import Gateway, GatewayStream
-from chromagent.policy.admission import Door
-from chromagent.policy.authentication import ANONYMOUS, Caller
+from chromagent.policy.admission import Admission, Door
+from chromagent.policy.authentication import ANONYMOUS
+from chromagent.policy.request_memory import RequestMemory, RequestShare
 from chromagent.policy.response_cache import Kept, ResponseCache, key_of
 from chromagent.providers.protocol import Ask
 from chromagent.schema import chat
-from chromagent.schema.chat import ChatCompletionRequest
+from chromagent.schema.chat import ChatCompletionRequest, TokenEstimate
 from chromagent.upstream.retry import LARGEST_TOTAL, Patience
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
@@ -35,6 +39,7 @@ class ChatSettings(Struct, frozen=True):
     """The part of the configuration that this endpoint obeys; seconds and bytes."""
 
     max_body_bytes: int
+    max_request_memory: int
     timeout: float
     prime_timeout: float
     keepalive: float
@@ -61,6 +66,8 @@ class ChatCompletions:
         self._drain = drain
         self._prepare = prepare
         """Begins what takes a while and every request will need, beside the checks of the request itself."""
+        self._memory = RequestMemory(settings.max_request_memory)
+        self._threads = WorkerThreads()
         self.open_streams = 0
 
     async def __call__(self, request: Request, reply: Reply, outcome: Outcome) -> None:
@@ -70,18 +77,28 @@ class ChatCompletions:
         admission = outcome.admission = await self._door.admit(request.headers, request.peer, "chat")
         reply.headers |= admission.headers
         _check_content_type(request.headers.get("content-type", ""))
+        with self._door.running(admission), self._memory.open(admission.share_holder) as share:
+            await self._serve(request, reply, outcome, admission, share)
+
+    async def _serve(self, request: Request, reply: Reply, outcome: Outcome, admission: Admission, share: RequestShare) -> None:
         timeout = min(self._settings.timeout, _client_timeout(request.headers))
         deadline = asyncio.get_running_loop().time() + timeout
-        body = await request.body(self._settings.max_body_bytes, deadline)
-        outcome.request = chat.parse(body)
-        if self._door.counts_tokens(admission):
-            await self._door.reserve(admission, chat.estimate_tokens(outcome.request, len(body)))
-            reply.headers |= admission.headers
-            reply.settle_with(lambda: self._settle(reply, outcome))
-        ask = self._ask(request, outcome.request, admission.caller, deadline)
-        with self._drain.work(request.receive, deadline):
+        body = await request.body(self._settings.max_body_bytes, deadline, share.add)
+        with self._drain.work(request.receive, deadline) as work:
+            share.add_body(body)
+            large = len(body) >= LARGE
+            counts_tokens = self._door.counts_tokens(admission)
+            read = partial(_read, body, counts_tokens=counts_tokens)
+            del body  # what the thread reads is dropped with it
+            outcome.request, estimate = await self._threads.run(share, read) if large else read()
+            del read
+            if estimate is not None:
+                await self._door.reserve(admission, estimate)
+                reply.headers |= admission.headers
+                reply.settle_with(lambda: self._settle(reply, outcome))
+            ask = self._ask(request, outcome.request, admission, deadline, share, large=large)
             if ask.request.get("stream"):
-                await self._stream(ask, reply, outcome)
+                await self._stream(ask, reply, outcome, work)
             elif self._cache is None:
                 await reply.whole(200, encode(await self._complete(ask, reply, outcome)), JSON)
             else:
@@ -95,7 +112,16 @@ class ChatCompletions:
         tokens = outcome.tokens_used(prompt=reservation.prompt, estimate=reservation.tokens)
         reply.headers |= await self._door.settle(reservation, tokens, complete=outcome.whole)
 
-    def _ask(self, request: Request, body: ChatCompletionRequest, caller: Caller, deadline: float) -> Ask:
+    def _ask(
+        self,
+        request: Request,
+        body: ChatCompletionRequest,
+        admission: Admission,
+        deadline: float,
+        share: RequestShare,
+        *,
+        large: bool,
+    ) -> Ask:
         remaining = deadline - asyncio.get_running_loop().time()
         patience = Patience(min(LARGEST_TOTAL, remaining), lambda: self._drain.started, jitter=random.random())  # noqa: S311 - spreads load, keeps no secret
         return Ask(
@@ -104,9 +130,12 @@ class ChatCompletions:
             created=int(time.time()),
             patience=patience,
             deadline=deadline,
-            caller=None if caller is ANONYMOUS else caller.id,
+            caller=None if admission.caller is ANONYMOUS else admission.caller.id,
             betas=_betas(request.headers.get("anthropic-beta")),
-            gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
+            gcs_buckets=self._settings.gcs_buckets | admission.caller.gcs_buckets,
+            share=share,
+            in_thread=partial(self._threads.run, share),
+            large=large,
         )
 
     async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:
@@ -114,7 +143,8 @@ class ChatCompletions:
         assert outcome.caller is not None
         self._gateway.routes(ask, outcome.caller)  # whoever may no longer use a model gets nothing kept of it either
         wishes = request.headers.get("cache-control", "").lower()
-        key = key_of(outcome.caller.id, cast("JsonObject", ask.request), ask.betas)
+        make_key = partial(key_of, outcome.caller.id, cast("JsonObject", ask.request), ask.betas)
+        key = await ask.in_thread(make_key) if ask.large and ask.in_thread else make_key()
         kept = None if "no-cache" in wishes or "no-store" in wishes else cache.get(key)
         outcome.cache = "miss" if kept is None else "hit"
         reply.headers["x-chromagent-cache"] = outcome.cache
@@ -136,13 +166,17 @@ class ChatCompletions:
         outcome.read_completion(completion)
         return completion
 
-    async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome) -> None:
+    async def _stream(self, ask: Ask, reply: Reply, outcome: Outcome, work: Work) -> None:
         assert outcome.caller is not None
         stream = self._gateway.stream(ask, outcome.caller, outcome.report)
         options: JsonObject = ask.request.get("stream_options", {})
         self.open_streams += 1
         heartbeat = Heartbeat(
-            lambda: _start_stream(reply, outcome), reply.write, first=self._settings.prime_timeout, every=self._settings.keepalive
+            lambda: _start_stream(reply, outcome),
+            reply.write,
+            lambda: work.end(ClientLeft()),
+            first=self._settings.prime_timeout,
+            every=self._settings.keepalive,
         )
         try:
             async with heartbeat:
@@ -172,7 +206,13 @@ async def _send_chunks(stream: GatewayStream, heartbeat: Heartbeat, reply: Reply
         outcome.report.upstream_model = stream.upstream_model
         await stream.close()
     await heartbeat.stop()
-    await reply.write(writer.finish(outcome.usage), last=True)
+    await reply.write_in_time(writer.finish(outcome.usage), last=True)
+
+
+def _read(body: bytes, *, counts_tokens: bool) -> tuple[ChatCompletionRequest, TokenEstimate | None]:
+    """Return the request, and the tokens that it is estimated to use, if anybody counts them."""
+    request = chat.parse(body)
+    return request, chat.estimate_tokens(request, len(body)) if counts_tokens else None
 
 
 def _check_content_type(header: str) -> None:

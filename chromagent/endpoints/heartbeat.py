@@ -1,10 +1,15 @@
-"""Signs of life of a stream whose model is silent: the status after a while, then comments. One timer a stream, none a chunk."""
+"""Signs of life of a stream whose model is silent: the status after a while, then comments. One timer a stream, none a chunk.
+
+The same timer notices a client that does not read. The server writes nothing more while the client has 64 kB to read, so a chunk
+waits, and the comment that is due after it waits too; `stalled` is called when it has waited for `WRITE_TIMEOUT` seconds.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+from chromagent.endpoints import asgi
 from chromagent.endpoints.render import KEEP_ALIVE
 
 
@@ -15,10 +20,17 @@ class Heartbeat:
     """
 
     def __init__(
-        self, start: Callable[[], Awaitable[None]], write: Callable[[bytes], Awaitable[None]], *, first: float, every: float
+        self,
+        start: Callable[[], Awaitable[None]],
+        write: Callable[[bytes], Awaitable[None]],
+        stalled: Callable[[], None],
+        *,
+        first: float,
+        every: float,
     ) -> None:
         self._start = start
         self._write = write
+        self._stalled = stalled
         self._first = first
         self._every = every
         self._loop = asyncio.get_running_loop()
@@ -73,6 +85,13 @@ class Heartbeat:
         self._sign = self._loop.create_task(self._give_sign())
 
     async def _give_sign(self) -> None:
+        try:
+            async with asyncio.timeout(asgi.WRITE_TIMEOUT):
+                await self._write_sign()
+        except TimeoutError:
+            self._stalled()
+
+    async def _write_sign(self) -> None:
         if not self._started:
             self._started = True
             await self._start()

@@ -41,12 +41,13 @@ class Work:
         self._among.discard(self)
         task = self._task
         # A cancelled task keeps its error, whose traceback leads through frames to this object. If this object led back to the
-        # tasks, each request would leave a cycle behind, and collecting thousands of them at once stops the event loop.
+        # tasks, or kept an error, each request would leave a cycle behind: it holds the request's memory until the garbage
+        # collector runs, and collecting thousands of them at once stops the event loop.
         del self._timer, self._watcher, self._task
-        if self._reason is None or task.uncancel() > self._cancelling:
+        reason, self._reason = self._reason, None
+        if reason is None or task.uncancel() > self._cancelling:
             return
         if isinstance(error, asyncio.CancelledError):
-            reason, self._reason = self._reason, None
             raise reason from error
 
     def end(self, reason: Exception) -> None:

@@ -1,13 +1,15 @@
 """Who gets in: the limit of an address, then the key, then the limit of the key. Hides the order, and where an address stands."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from chromagent.errors import GatewayError
-from chromagent.policy.authentication import Authenticator, Caller
+from chromagent.policy.authentication import ANONYMOUS, Authenticator, Caller
+from chromagent.policy.concurrency import ConcurrentRequests
 from chromagent.policy.limits import Limiter, Reservation
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ class Admission(Struct):
     """One request that was let in."""
 
     caller: Caller
+    share_holder: str
+    """Whose part of this instance the request uses: the caller's id, or the client's address where callers are anonymous."""
     headers: dict[str, str] = {}
     """OpenAI's `x-ratelimit-*` headers."""
     reservation: Reservation | None = None
@@ -26,10 +30,14 @@ class Admission(Struct):
 class Door:
     """Lets requests in, before anything else of them is looked at."""
 
-    def __init__(self, authenticate: Authenticator, limiter: Limiter, *, trusted_hops: int = 0) -> None:
+    def __init__(
+        self, authenticate: Authenticator, limiter: Limiter, *, trusted_hops: int = 0, concurrent_per_key: int = 60
+    ) -> None:
         self._authenticate = authenticate
         self._limiter = limiter
         self._trusted_hops = trusted_hops
+        self._concurrent_per_key = concurrent_per_key
+        self._concurrent = ConcurrentRequests()
 
     async def admit(self, headers: Mapping[str, str], peer: str, route: str) -> Admission:
         """Return the admission. Raises `RateLimited`, `MissingApiKey`, `InvalidApiKey` or `Misconfigured`."""
@@ -37,10 +45,16 @@ class Door:
             await self._limiter.admit_address(client_address(headers, peer, self._trusted_hops), route)
         caller = await self._authenticate(headers)
         try:
-            return Admission(caller, await self._limiter.admit_key(caller.limits_id, caller.requests, route))
+            told = await self._limiter.admit_key(caller.limits_id, caller.requests, route)
         except GatewayError as error:
             error.caller_id = caller.id
             raise
+        holder = f"ip:{client_address(headers, peer, self._trusted_hops)}" if caller is ANONYMOUS else caller.id
+        return Admission(caller, holder, told)
+
+    def running(self, admission: Admission) -> AbstractContextManager[None]:
+        """Count the request among those that run now, until its answer has ended. Raises `RateLimited`."""
+        return self._concurrent.one(admission.share_holder, admission.caller.concurrent or self._concurrent_per_key)
 
     def counts_tokens(self, admission: Admission) -> bool:
         """Say whether anybody counts this caller's tokens."""

@@ -54,6 +54,8 @@ class Caller(NamedTuple):
     """This key's own rate of tokens."""
     limits_id: str = ""
     """Whose limits this key uses up: those of the key that it succeeded, else its own."""
+    concurrent: int | None = None
+    """How many requests of this key may run at the same time in one instance."""
 
     def may_use(self, model: str) -> bool:
         """Say whether this caller may use a public model id; no patterns means all."""
@@ -234,6 +236,7 @@ def _caller(record: KeyRecord) -> Caller:
         limits.requests,
         limits.tokens,
         record.limits_id or record.id,
+        limits.concurrent,
     )
 
 

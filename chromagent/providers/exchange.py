@@ -4,8 +4,9 @@ What is said and what an answer means is the translator's; which location comes 
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Final, Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,6 +26,11 @@ from chromagent.providers.protocol import Ask, Backend, DeltaSource, Format, Rep
 from chromagent.translators.protocol import Call, Delta, Head, Media, StreamTranslator, Translation, Translator
 from chromagent.upstream.client import Reply, UpstreamClient, UpstreamRequest
 from chromagent.upstream.engine import Answer
+
+if TYPE_CHECKING:
+    from chromagent.upstream.remote_files import MemoryShare
+
+T = TypeVar("T")
 
 MAX_WORKAROUNDS: Final = 3
 """Of one request: those that its own complaints lead to."""
@@ -47,8 +53,8 @@ class Platform(Protocol):
         """Put together what the translator may know."""
         ...
 
-    async def fetch(self, urls: Mapping[str, str]) -> Mapping[str, Media]:
-        """Fetch remote files, given with their places in the request. Raises `InvalidRequest`."""
+    async def fetch(self, urls: Mapping[str, str], share: "MemoryShare | None") -> Mapping[str, Media]:
+        """Fetch remote files, given with their places in the request, whose memory is counted. Raises `GatewayError`."""
         ...
 
     def address(self, location: str) -> str:
@@ -158,11 +164,20 @@ class VertexExchange:
         project = await platform.project()
         model = platform.translator.resolve(self._model, project=project, location=self._location)
         call = platform.call(self._ask, model, self._location, project)
-        if urls := platform.translator.remote_media(call):
-            call = replace(call, media=await platform.fetch(urls))
-        return self._translate(call)
+        if urls := await self._work(partial(platform.translator.remote_media, call)):
+            call = replace(call, media=await platform.fetch(urls, self._ask.share))
+        return await self._translate(call)
 
-    def _translate(self, call: Call) -> Attempt:
+    async def _work(self, work: Callable[[], T], *, large: bool = False) -> T:
+        """Do something whose time grows with the request: in a thread where there is much of it."""
+        if self._ask.in_thread is not None and (large or self._ask.large):
+            return await self._ask.in_thread(work)
+        return work()
+
+    async def _translate(self, call: Call) -> Attempt:
+        return await self._work(partial(self._translate_now, call), large=bool(call.media))
+
+    def _translate_now(self, call: Call) -> Attempt:
         translation = self._platform.translator.request(call)
         self._report.ignored = translation.ignored
         self._report.downgraded = translation.downgraded
@@ -182,9 +197,9 @@ class VertexExchange:
         self._unhelpful |= {name for name, earlier in self._complaints.items() if earlier and earlier == complaint}
         if len(self._complaints) < MAX_WORKAROUNDS and (workaround := attempt.translation.repair(error)) is not None:
             self._complaints[workaround] = complaint
-            return self._translate(replace(attempt.call, repairs=attempt.call.repairs | {workaround}))
+            return await self._translate(replace(attempt.call, repairs=attempt.call.repairs | {workaround}))
         if isinstance(error, UpstreamInvalidResponse) and error.retryable:
-            return self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
+            return await self._translate(replace(attempt.call, attempt=attempt.call.attempt + 1))
         delay = self._ask.patience.wait_after(error, attempt=self._tries, retries=self._platform.backend.max_retries)
         if delay is None or self._now() + delay > self._deadline:
             raise error

@@ -1,7 +1,7 @@
 """What a provider offers to the gateway, and what the gateway tells it."""
 
-from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
@@ -10,6 +10,7 @@ from chromagent.codec import JsonObject
 if TYPE_CHECKING:
     from chromagent.schema.chat import ChatCompletionRequest
     from chromagent.translators.protocol import Delta, Head, ModelFacts
+    from chromagent.upstream.remote_files import MemoryShare
     from chromagent.upstream.retry import Patience
 
 
@@ -40,6 +41,12 @@ class Ask(Struct, frozen=True):
     """Id of the key that asks; None for callers without one."""
     betas: tuple[str, ...] = ()
     gcs_buckets: frozenset[str] = frozenset()
+    share: "MemoryShare | None" = None
+    """Counts the memory that the request takes."""
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None
+    """Does work beside the event loop and returns its result; None where there are no threads for that."""
+    large: bool = False
+    """Whether the request is so large that work on it belongs into a thread."""
 
 
 class Report(Struct):

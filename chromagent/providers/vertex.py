@@ -18,7 +18,7 @@ from chromagent.upstream.client import UpstreamClient, UpstreamRequest
 from chromagent.upstream.credentials import UpstreamCredentials
 
 if TYPE_CHECKING:
-    from chromagent.upstream.remote_files import RemoteFile
+    from chromagent.upstream.remote_files import MemoryShare, RemoteFile
 
 LEAST_SECRET: Final = 8
 """Characters of the value of an additional header; shorter ones, such as "true", stand in many a text."""
@@ -28,8 +28,8 @@ _OF_DOCUMENTS: Final = {**_NAMES, **_JSON, "accept": "application/json", "accept
 _OF_STREAMS: Final = {**_NAMES, **_JSON, "accept": "text/event-stream", "accept-encoding": "identity"}
 """A compressing hop would delay events, so streams ask for none."""
 
-MediaFetcher: TypeAlias = "Callable[[Mapping[str, str]], Awaitable[Mapping[str, RemoteFile]]]"
-"""URLs with their places in the request → files."""
+MediaFetcher: TypeAlias = "Callable[[Mapping[str, str], MemoryShare | None], Awaitable[Mapping[str, RemoteFile]]]"
+"""URLs with their places in the request, and what counts the memory of that request → files."""
 
 
 def host_of(location: str) -> str:
@@ -100,9 +100,9 @@ class VertexProvider:
         kind = _OF_STREAMS if stream else _OF_DOCUMENTS
         return {**kind, **await self.credentials.headers(), **self._additional}
 
-    async def fetch(self, urls: Mapping[str, str]) -> Mapping[str, Media]:
+    async def fetch(self, urls: Mapping[str, str], share: "MemoryShare | None") -> Mapping[str, Media]:
         """Fetch remote files."""
-        return {url: Media(*file) for url, file in (await self._fetch(urls)).items()}
+        return {url: Media(*file) for url, file in (await self._fetch(urls, share)).items()}
 
     def credentials_refused(self) -> None:
         """Tell that the upstream answered 401."""

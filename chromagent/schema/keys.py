@@ -13,10 +13,12 @@ from chromagent.schema.rates import Rate
 
 
 class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Rates of one key, instead of those for all keys."""
+    """Limits of one key, instead of those for all keys."""
 
     requests: Rate | None = None
     tokens: Rate | None = None
+    concurrent: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    """Requests running at the same time in one instance."""
 
 
 class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,7 +25,6 @@ run "names_and_words_that_cannot_be" {
     cors           = { origin = "*" }
     cache          = { enable = true }
     settings       = { stict = true }
-    functions      = { chat = { cpu = 0.5 } }
     runtime        = "python39"
     rotation_days  = 0
     redis          = { tier = "GOLD" }
@@ -46,12 +45,28 @@ run "names_and_words_that_cannot_be" {
     var.cors,
     var.cache,
     var.settings,
-    var.functions,
     var.runtime,
     var.rotation_days,
     var.redis,
     var.observability,
   ]
+}
+
+run "a_share_of_a_cpu_for_many_requests_at_once" {
+  command = plan
+  variables {
+    functions = { chat = { cpu = 0.5 } }
+  }
+  expect_failures = [var.functions]
+}
+
+run "less_memory_than_the_requests_may_take" {
+  command = plan
+  variables {
+    settings  = { max_body_bytes = 33554432, max_request_memory = 536870912 }
+    functions = { chat = { memory = "512M" } }
+  }
+  expect_failures = [var.functions]
 }
 
 run "what_depends_on_a_load_balancer" {

@@ -249,7 +249,7 @@ def two_gateways(redis_url: str, simulation: Server, tmp_path: Path):
     configuration = {
         "allow_anonymous": True,
         "backends": {"vertex-gemini": backend, "vertex-anthropic": backend},
-        "rate_limit": {"per_key": "120/minute", "storage": redis_url},
+        "rate_limit": {"per_key": "120/minute", "concurrent_per_key": 100, "storage": redis_url},
     }
     with (
         processes.function("chat_completions", configuration, tmp_path / "one.log") as one,

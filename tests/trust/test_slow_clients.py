@@ -11,7 +11,7 @@ import pytest
 from chromagent.endpoints import asgi, middleware
 from tests.support import faulty_upstream, threaded_gateway
 from tests.support.apps import GEMINI, chat, settings
-from tests.support.faulty_upstream import LAST_CHUNK, FaultyUpstream, Moment, Step, chunk, chunked_head, events
+from tests.support.faulty_upstream import LAST_CHUNK, FaultyUpstream, Moment, Step, chunk, chunked_head, document, events, sized
 from tests.support.threaded_gateway import ThreadedGateway
 
 pytestmark = pytest.mark.anyio
@@ -26,9 +26,14 @@ def flood(m: Moment) -> Sequence[Step]:
     return [chunked_head(m), *[chunk(text)] * 40, *map(chunk, others), LAST_CHUNK]
 
 
+def large(m: Moment) -> Sequence[Step]:
+    """A whole answer of 40 MB."""
+    return [sized(document(m).replace(m.word.encode(), b"x" * 40_000_000))]
+
+
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[FaultyUpstream]:
-    with faulty_upstream.serving({"floods": flood}) as server:
+    with faulty_upstream.serving({"floods": flood, "is large": large}) as server:
         yield server
 
 
@@ -39,6 +44,16 @@ def gateway(upstream: FaultyUpstream) -> Iterator[ThreadedGateway]:
         patch.setattr(asgi, "BODY_SILENCE", 0.3)
         patch.setattr(middleware, "LAST_WORDS", 0.2)
         with threaded_gateway.serving(settings(here, here, timeout=1.0, stream={"keepalive": 0.3})) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def patient_gateway(upstream: FaultyUpstream) -> Iterator[ThreadedGateway]:
+    """One whose requests may take ten minutes."""
+    here = {"base_url": upstream.url}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asgi, "WRITE_TIMEOUT", 0.5)
+        with threaded_gateway.serving(settings(here, here, stream={"keepalive": 0.3})) as server:
             yield server
 
 
@@ -115,3 +130,33 @@ async def test_a_client_that_does_not_read_its_stream_lets_go_of_the_upstream(
         await asyncio.sleep(1)
         assert await settled(gateway, tasks)
         assert upstream.busy == set()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_client_that_reads_nothing_for_too_long_is_left_however_long_its_request_may_take(
+    patient_gateway: ThreadedGateway, upstream: FaultyUpstream, streamed: bool
+) -> None:
+    tasks = await idle_tasks(patient_gateway)
+    fault = "floods" if streamed else "is large"
+    body = json.dumps(chat(GEMINI, f"fault: {fault}; case left{streamed}", stream=streamed)).encode()
+    with socket.create_connection(("127.0.0.1", patient_gateway.port)) as client:
+        client.sendall(HEAD + f"content-length: {len(body)}\r\n\r\n".encode() + body)
+        await asyncio.to_thread(client.recv, 100)
+        await asyncio.sleep(0.3)
+        assert patient_gateway.tasks() > tasks, "the answer is kept back by the server's flow control"
+        await asyncio.sleep(1)
+        assert await settled(patient_gateway, tasks)
+        assert upstream.busy == set()
+
+
+async def test_a_large_answer_that_is_read_slowly_comes_whole(patient_gateway: ThreadedGateway) -> None:
+    body = json.dumps(chat(GEMINI, "fault: is large; case slow")).encode()
+    reader, writer = await connect(
+        patient_gateway, HEAD + f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body
+    )
+    size = 0
+    while piece := await reader.read(2**21):
+        size += len(piece)
+        await asyncio.sleep(0.01)
+    writer.close()
+    assert size > 40_000_000

@@ -119,6 +119,7 @@ class Bench:
         document = {
             "client_keys": f"file:{self.key_document}",
             "backends": {"vertex-gemini": backend, "vertex-anthropic": backend},
+            "rate_limit": {"concurrent_per_key": 1000},
             **given,
         }
         return {"CHROMAGENT_CONFIG_JSON": json.dumps(document)}

@@ -85,7 +85,11 @@ def measure(streams: int, ramp: float, log: Path) -> None:
     upstream_port = processes.free_port()
     child = subprocess.Popen([sys.executable, __file__, "--upstream", str(upstream_port)])
     backend = {"base_url": f"http://127.0.0.1:{upstream_port}", "auth": "none", "project": "p"}
-    configuration = {"allow_anonymous": True, "backends": {"vertex-gemini": backend, "vertex-anthropic": backend}}
+    configuration = {
+        "allow_anonymous": True,
+        "backends": {"vertex-gemini": backend, "vertex-anthropic": backend},
+        "rate_limit": {"concurrent_per_key": 1000},
+    }
     try:
         with processes.function("chat_completions", configuration, log) as gateway:
             asyncio.run(round_of(gateway.port, 20, 0))

@@ -108,7 +108,12 @@ variable "environment" {
 }
 
 variable "scaling" {
-  description = "Size and number of instances. More than one request at a time needs at least one CPU; 60 minutes are the most that a request may take."
+  description = <<-EOT
+    Size and number of instances. More than one request at a time needs at least one CPU; 60 minutes are the most that a request may take.
+    memory holds max_request_memory (256 MiB by default: all running requests, estimated from their bodies and files, 8 times a body at most) and
+    256 MiB more: 110 of two processes, 32 of kept files, 10 of 80 streams and bodies below 4 kB, the rest for answers and what the allocator does
+    not give back. So 512M serves bodies of 10 MiB; bodies of 32 MiB need a max_request_memory of 512 MiB and 1Gi. A concurrency above 80 adds 60 kB for each open stream.
+  EOT
   type = object({
     memory          = optional(string, "512M")
     cpu             = optional(number, 1)

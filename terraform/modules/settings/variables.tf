@@ -138,14 +138,15 @@ variable "backend_options" {
 variable "rate_limit" {
   description = "The gateway's own limits, in words such as 600/minute; what is left out is not limited. trusted_hops counts the proxies in front, from the right of X-Forwarded-For."
   type = object({
-    per_ip         = optional(string)
-    per_key        = optional(string)
-    tokens_per_key = optional(string)
-    reserve        = optional(string)
-    weights        = optional(map(number))
-    when_away      = optional(string)
-    storage        = optional(string)
-    trusted_hops   = optional(number)
+    per_ip             = optional(string)
+    per_key            = optional(string)
+    tokens_per_key     = optional(string)
+    reserve            = optional(string)
+    weights            = optional(map(number))
+    when_away          = optional(string)
+    storage            = optional(string)
+    trusted_hops       = optional(number)
+    concurrent_per_key = optional(number)
   })
   default  = {}
   nullable = false
@@ -157,6 +158,10 @@ variable "rate_limit" {
       ] if rate != null
     ]))
     error_message = "A rate is written 600/minute or 10 per 5 seconds; several are joined by a semicolon."
+  }
+  validation {
+    condition     = contains(range(1, 1001), coalesce(var.rate_limit.concurrent_per_key, 1))
+    error_message = "concurrent_per_key is a whole number from 1 to 1000."
   }
   validation {
     condition     = alltrue([for route, weight in coalesce(var.rate_limit.weights, {}) : contains(["chat", "models"], route) && try(contains(range(1001), weight), false)])
@@ -247,6 +252,7 @@ variable "settings" {
     reasoning_cache_bytes = optional(number)
     max_body_bytes        = optional(number)
     gcs_buckets           = optional(list(string))
+    max_request_memory    = optional(number)
     remote_media = optional(object({
       enabled   = optional(bool)
       hosts     = optional(list(string))
@@ -292,6 +298,10 @@ variable "settings" {
   validation {
     condition     = alltrue([for bytes in [var.settings.max_body_bytes, var.settings.remote_media.max_bytes] : bytes >= 1 && floor(bytes) == bytes if bytes != null]) && coalesce(var.settings.max_body_bytes, 1) <= 33554432
     error_message = "max_body_bytes is a whole number from 1 to 33554432, max_bytes of remote_media one of at least 1."
+  }
+  validation {
+    condition     = try(floor(coalesce(var.settings.max_request_memory, 268435456)) == coalesce(var.settings.max_request_memory, 268435456) && coalesce(var.settings.max_request_memory, 268435456) >= 16 * coalesce(var.settings.max_body_bytes, 10485760), false)
+    error_message = "max_request_memory is a whole number of bytes, at least 16 times max_body_bytes; it is 268435456 where it is not given."
   }
   validation {
     condition     = alltrue([for text in concat(coalesce(var.settings.gcs_buckets, []), coalesce(var.settings.remote_media.hosts, [])) : text != null])

@@ -1,7 +1,9 @@
 """Files by URL: what is fetched, and every way to an address that callers must not reach."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import httpx
 import pytest
 import trustme
 
-from chromagent.errors import InvalidRequest
+from chromagent.errors import InvalidRequest, RateLimited
 from chromagent.upstream.remote_files import MOST_FILES, FetchRules, RemoteFiles
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +55,7 @@ def page(content: bytes = PNG, status: int = 200, **headers: str) -> httpx.Respo
 def resolving(**hosts: Sequence[str]) -> Any:
     asked: list[str] = []
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         asked.append(host)
         return hosts.get(host.replace(".", "_"), [PUBLIC])
 
@@ -214,7 +216,7 @@ async def test_only_plain_https_urls_are_fetched(url: str) -> None:
 async def test_a_name_is_resolved_once_so_a_second_answer_changes_nothing() -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"]])
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         return next(answers)
 
     web = Web(files_test_a=page())
@@ -238,7 +240,7 @@ async def test_a_redirect_is_followed_by_the_same_rules() -> None:
 async def test_a_redirect_to_a_forbidden_place_is_refused(location: str) -> None:
     web = Web(files_test_a=page(b"", 302, location=location))
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         return [PUBLIC] if host in ("files.test", "cdn.test") else ["10.0.0.1"]
 
     await refusal("https://files.test/a", web, resolve)
@@ -280,14 +282,14 @@ async def test_a_server_that_cannot_be_reached_is_a_400() -> None:
 
 
 async def test_a_name_that_does_not_exist_is_a_400() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         raise OSError("no such host")
 
     await refusal("https://files.test/a", Web(), resolve)
 
 
 async def test_a_slow_server_is_given_up() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, caller: str) -> Sequence[str]:
         await asyncio.sleep(60)
         return []
 
@@ -361,3 +363,94 @@ async def test_over_tls_the_certificate_must_carry_the_hosts_name(certified: str
     finally:
         await transport.aclose()
         server.close()
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """Files of 20 MiB in pieces of 1 MiB; counts what was read of them."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Megabytes(self))
+
+
+class Megabytes(httpx.AsyncByteStream):
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+            self._counting.read += 1
+            yield PNG + bytes(2**20 - len(PNG))
+
+
+class Share:
+    """Counts what it is asked for, up to a limit."""
+
+    def __init__(self, caller: str = "a", limit: int = 10**12) -> None:
+        self.caller = caller
+        self.size = 0
+        self._limit = limit
+
+    def add(self, size: int) -> None:
+        if self.size + size > self._limit:
+            raise RateLimited("enough")
+        self.size += size
+
+
+async def test_the_files_of_one_request_share_one_budget_while_they_are_read() -> None:
+    web, share = Counting(), Share()
+    files = RemoteFiles(FetchRules(), transport=web, resolve=resolving())
+    with pytest.raises(InvalidRequest, match="larger than 33554432 bytes together"):
+        await files.fetch({f"https://files.test/{n}": PLACE for n in range(20)}, share)
+    assert web.read <= 32 + 20, "each file that is refused read one piece too many"
+    assert share.size == 4 * 32 * 2**20
+
+
+async def test_files_are_counted_in_the_memory_of_their_request_also_those_that_are_kept() -> None:
+    files = RemoteFiles(FetchRules(), transport=Web(files_test_a=page()), resolve=resolving())
+    for _ in range(2):
+        share = Share()
+        await files.fetch({"https://files.test/a": PLACE}, share)
+        assert share.size == 4 * len(PNG)
+    with pytest.raises(RateLimited):
+        await files.fetch({"https://files.test/a": PLACE}, Share(limit=10))
+
+
+async def test_a_silent_name_server_takes_two_threads_of_each_caller_and_none_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        if host.startswith("silent"):
+            silent.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    files = RemoteFiles(FetchRules(timeout=0.3), transport=Web(files_test_a=page()))
+    urls = [{f"https://silent{caller}{n}.test/a": PLACE for n in range(20)} for caller in "ab"]
+    try:
+        waiting = [asyncio.create_task(files.fetch(named, Share(caller))) for named, caller in zip(urls, "ab", strict=True)]
+        await asyncio.sleep(0.05)
+        assert await files.fetch({"https://files.test/a": PLACE}, Share("c")) == {"https://files.test/a": ("image/png", PNG)}
+        for task in waiting:
+            with pytest.raises(InvalidRequest, match=r"did not come within 0\.3 seconds"):
+                await task
+        assert sum(host.startswith("silent") for host in asked) == 4
+    finally:
+        silent.set()
+
+
+async def test_the_wait_for_a_slot_counts_into_the_time_of_a_file() -> None:
+    class Hanging(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    files = RemoteFiles(FetchRules(timeout=0.2), transport=Hanging(), resolve=resolving())
+    async with asyncio.timeout(5):
+        with pytest.raises(InvalidRequest, match=r"did not come within 0\.2 seconds"):
+            await files.fetch({f"https://files.test/{n}": PLACE for n in range(20)}, Share())

@@ -402,6 +402,22 @@ run "a_body_that_is_too_large" {
   expect_failures = [var.settings]
 }
 
+run "memory_for_less_than_one_large_body_of_each_of_two_keys" {
+  command = plan
+  variables {
+    settings = { max_body_bytes = 33554432 }
+  }
+  expect_failures = [var.settings]
+}
+
+run "no_request_at_all_of_a_key" {
+  command = plan
+  variables {
+    rate_limit = { concurrent_per_key = 0 }
+  }
+  expect_failures = [var.rate_limit]
+}
+
 run "files_without_a_byte" {
   command = plan
   variables {
