@@ -13,7 +13,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
-from chromagent.schema.reading import Place, wrong_value
+from chromagent.schema.reading import Place, Step, wrong_value
 from chromagent.translators import sealing
 from chromagent.translators.anthropic import caching, constants, media, thinking
 from chromagent.translators.anthropic.media import MediaReader
@@ -235,7 +235,7 @@ class ConversationReader:
         plain = f"call_fc_{item.index}"
         calls.ids[plain] = identifier = self._ids.claim(plain)
         calls.legacy.setdefault(name, []).append(plain)
-        calls.blocks.append(self._tool_use(identifier, name, read_arguments(call.get("arguments"))))
+        calls.blocks.append(self._tool_use(identifier, name, read_arguments(call.get("arguments"), item, "function_call")))
 
     def _tool_use(self, identifier: str, name: str, arguments: JsonObject) -> Block:
         return {"type": "tool_use", "id": identifier, "name": self._names.there(name), "input": arguments}
@@ -329,11 +329,14 @@ def _read_call(item: Item, call: JsonObject, position: int) -> tuple[str, JsonOb
         return reading.required(custom, "name", reading.text, here), {"input": given}
     function = item.object_of(call, "function", "tool_calls", position)
     name = item.text_of(function, "name", "tool_calls", position, "function")
-    return name, read_arguments(function.get("arguments"))
+    return name, read_arguments(function.get("arguments"), item, "tool_calls", position, "function")
 
 
-def read_arguments(value: JsonValue) -> JsonObject:
-    """Read arguments of history: an object always, whatever the model once wrote (§2.3.4)."""
+def read_arguments(value: JsonValue, item: Item, *steps: Step) -> JsonObject:
+    """Read arguments of history, which stand in what the message holds at `steps`: an object always, whatever the model once wrote.
+
+    Raises `InvalidRequest` where they are nested too deeply.
+    """
     if value is None or isinstance(value, dict):
         return cast("JsonObject", value) or {}
     written = str(value)
@@ -341,8 +344,11 @@ def read_arguments(value: JsonValue) -> JsonObject:
         return {}
     try:
         document = codec.decode(written)
+    except codec.NestedTooDeeply as error:
+        raise reading.too_deep(item.place.at(*steps, "arguments")) from error
     except codec.MalformedJson:
         return {"INVALID_JSON": written}
+    reading.refuse_deep(document, item.place.at(*steps, "arguments"))
     if document is None:
         return {}
     return cast("JsonObject", document) if isinstance(document, dict) else {"INVALID_JSON": written}

@@ -126,7 +126,7 @@ class ConversationReader:
         if (legacy := reading.optional(message, "function_call", reading.mapping, place)) is not None:
             here = place.at("function_call")
             name = reading.required(legacy, "name", reading.text, here)
-            calls.append(HistoryCall("", name, _arguments(legacy.get("arguments")), None, legacy=True))
+            calls.append(HistoryCall("", name, _arguments(legacy.get("arguments"), here.at("arguments")), None, legacy=True))
         return calls
 
     def _tool_call(self, call: JsonObject, details: Mapping[str, str], place: Place) -> HistoryCall:
@@ -139,7 +139,8 @@ class ConversationReader:
             return HistoryCall(identifier, reading.required(custom, "name", reading.text, here), arguments, signature)
         function = reading.required(call, "function", reading.mapping, place)
         name = reading.required(function, "name", reading.text, place.at("function"))
-        return HistoryCall(identifier, name, _arguments(function.get("arguments")), signature)
+        arguments = _arguments(function.get("arguments"), place.at("function", "arguments"))
+        return HistoryCall(identifier, name, arguments, signature)
 
     def _read_tool(self, message: JsonObject, place: Place) -> None:
         self._close_group()
@@ -229,8 +230,8 @@ def _urls(images: JsonValue) -> Iterator[str]:
             yield url
 
 
-def _arguments(value: JsonValue) -> JsonObject:
-    """Read arguments of history: an object always, whatever the model once wrote (wire-gemini §2.5)."""
+def _arguments(value: JsonValue, place: Place) -> JsonObject:
+    """Read arguments of history: an object always, whatever the model once wrote. Raises `InvalidRequest` where that is too deep."""
     if value is None:
         return {}
     if isinstance(value, dict):
@@ -240,8 +241,11 @@ def _arguments(value: JsonValue) -> JsonObject:
         return {}
     try:
         document = codec.decode(text)
+    except codec.NestedTooDeeply as error:
+        raise reading.too_deep(place) from error
     except codec.MalformedJson:
         return {"arguments": text}
+    reading.refuse_deep(document, place)
     if document is None:
         return {}
     return cast("JsonObject", _exact(document)) if isinstance(document, dict) else {"arguments": text}
