@@ -97,7 +97,9 @@ def _text_or_object(value: JsonValue, place: Place) -> str | Object:
 
 
 def _text_or_texts(value: JsonValue, place: Place) -> str | list[str]:
-    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in cast("list[JsonValue]", value))):
+    if isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in cast("list[JsonValue]", value))
+    ):
         return cast("str | list[str]", value)
     raise reading.wrong_type(place, "a string or an array of strings", value)
 

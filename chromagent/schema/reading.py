@@ -12,8 +12,8 @@ from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 
 MAX_DEPTH: Final = 200
-"""Levels of arrays and objects in a request, and in JSON text inside it. The deepest schema that is translated has about 140, and what
-walks a request by recursion later takes two or three stack frames for each level, of Python's 1,000."""
+"""Levels of arrays and objects in a request, and in JSON text inside it. The deepest schema that is translated has about 140;
+what walks a request by recursion later takes two or three stack frames for each level, of Python's 1,000."""
 _SHOWN_STEPS: Final = 4
 """Steps of the way to a place that is too deep that a complaint names."""
 
@@ -86,7 +86,10 @@ def refuse_deep(value: JsonValue, place: Place = _ROOT) -> None:
         if not level:
             return
         level = [
-            item for holder in level for item in (holder.values() if holder.__class__ is dict else holder) if item.__class__ in _HOLDERS
+            item
+            for holder in level
+            for item in (holder.values() if holder.__class__ is dict else holder)
+            if item.__class__ in _HOLDERS
         ]
     if level:
         raise too_deep(place.at(*_way_down(value)))

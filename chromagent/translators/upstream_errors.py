@@ -13,6 +13,7 @@ from chromagent.codec import JsonObject, JsonValue
 from chromagent.translators import lenient
 
 LONGEST_MESSAGE: Final = 2000
+"""Characters of an upstream's message that anything looks at: it may repeat what a client sent, and some patterns are quadratic."""
 LONGEST_TEXT: Final = 500
 LONGEST_WAIT: Final = 1e9
 """Neither seconds nor milliseconds reach this; infinity and what is no number do not stay below it."""

@@ -106,7 +106,7 @@ class ErrorReader:
         return self._convert(_STATUS_OF.get(lenient.text(document, "type"), 500), document, None, None)
 
     def _convert(self, status: int, error: JsonObject, google: GoogleError | None, wait: float | None) -> GatewayError:
-        raw = lenient.text(error, "message")
+        raw = lenient.text(error, "message")[: upstream_errors.LONGEST_MESSAGE]
         message = upstream_errors.redact(self._rename(raw), self._project) or f"The model provider answered with status {status}."
         made = self._make(status, message, error, google, wait)
         made.upstream_message = raw

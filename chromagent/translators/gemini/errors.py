@@ -116,6 +116,7 @@ class ErrorReader:
         return self._convert(google.code, google, google.message, google.retry_delay)
 
     def _convert(self, status: int, google: GoogleError | None, raw: str, wait: float | None) -> GatewayError:
+        raw = raw[: upstream_errors.LONGEST_MESSAGE]
         message = upstream_errors.redact(raw, self._origins.project) or "The model provider gave no reason."
         if status == 400 and google is not None and google.reason == "API_KEY_INVALID":
             status = 401
@@ -143,7 +144,7 @@ class ErrorReader:
     def _param(self, google: GoogleError | None, message: str) -> str | None:
         """Find the client's field that a complaint is about (wire-gemini §5.6)."""
         violations = lenient.members(google.detail("BadRequest"), "fieldViolations") if google is not None else []
-        told = lenient.text(violations[0], "field") if violations else ""
+        told = lenient.text(violations[0], "field")[: upstream_errors.LONGEST_MESSAGE] if violations else ""
         match = _PATH.search(told) or _PATH.search(message)
         if match is None:
             return None

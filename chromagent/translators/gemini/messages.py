@@ -10,6 +10,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators import sealing
 from chromagent.translators.gemini import signatures
 from chromagent.translators.gemini.contents import (
     LARGEST_INTEGER,
@@ -130,7 +131,10 @@ class ConversationReader:
         return calls
 
     def _tool_call(self, call: JsonObject, details: Mapping[str, str], place: Place) -> HistoryCall:
-        identifier, sealed = signatures.read_id(reading.optional(call, "id", reading.text, place) or "")
+        given = reading.optional(call, "id", reading.text, place) or ""
+        identifier, sealed = signatures.read_id(given)
+        if sealing.is_too_long(given, identifier):
+            raise sealing.too_long(place.at("id"))
         signature = signatures.of_call(call, details, identifier, sealed, self._call.memory)
         if call.get("type") == "custom" or "custom" in call:
             custom = reading.required(call, "custom", reading.mapping, place)
@@ -144,7 +148,10 @@ class ConversationReader:
 
     def _read_tool(self, message: JsonObject, place: Place) -> None:
         self._close_group()
-        identifier, _ = signatures.read_id(reading.required(message, "tool_call_id", reading.text, place))
+        given = reading.required(message, "tool_call_id", reading.text, place)
+        identifier, _ = signatures.read_id(given)
+        if sealing.is_too_long(given, identifier):
+            raise sealing.too_long(place.at("tool_call_id"))
         asked = self._asked.get(identifier)
         if asked is None:
             explanation = "A message with role 'tool' must follow an assistant message with a matching 'tool_calls' id."
@@ -231,7 +238,7 @@ def _urls(images: JsonValue) -> Iterator[str]:
 
 
 def _arguments(value: JsonValue, place: Place) -> JsonObject:
-    """Read arguments of history: an object always, whatever the model once wrote. Raises `InvalidRequest` where that is too deep."""
+    """Read arguments of history: an object always, whatever the model once wrote. Raises `InvalidRequest` if it is too deep."""
     if value is None:
         return {}
     if isinstance(value, dict):
