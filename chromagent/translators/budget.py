@@ -13,7 +13,7 @@ _BYTES_PER_STEP: Final = 4
 _ENTRIES_PER_STEP: Final = 16
 _CHARACTERS_PER_STEP: Final = 64
 
-STATE_BASE: Final = 1 << 20
+STATE_BASE: Final = 1 << 18
 """Bytes of reasoning state that every request may decompress."""
 _STATE_RATIO: Final = 8
 """Further bytes for each byte of compressed state. Thinking shrinks to a third or a quarter, and signatures do not shrink."""

@@ -228,12 +228,12 @@ def _write_declaration(function: Declaration, names: NameMap, openapi: SchemaBud
 
 
 def to_openapi(schema: JsonObject, place: Place, budget: SchemaBudget) -> JsonObject:
-    """Rewrite a cleaned schema for old endpoints. Raises `InvalidRequest` when it grows too large."""
+    """Rewrite a cleaned schema for old endpoints. Raises `InvalidRequest` when it grows too large or too deep."""
     from chromagent.translators.gemini import openapi_schema  # noqa: PLC0415 - few endpoints are so old
 
     try:
         return openapi_schema.to_openapi(schema, budget)
-    except TooLarge as error:
+    except (TooLarge, RecursionError) as error:
         raise wrong_value(place, "The schema is too large when its references are written out.") from error
 
 
