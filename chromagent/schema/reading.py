@@ -55,8 +55,6 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         return text
 
 
-_ROOT: Final = Place()
-
 Reader: TypeAlias = Callable[[JsonValue, Place], T]
 """Turns a JSON value into one of a known type, or raises `InvalidRequest` that names the place."""
 
@@ -79,8 +77,11 @@ def wrong_value(place: Place, message: str, code: str = "invalid_value") -> Inva
     return InvalidRequest(message, param=str(place), code=code)
 
 
-def refuse_deep(value: JsonValue, place: Place = _ROOT) -> None:
-    """Raise `InvalidRequest` for arrays and objects of more than `MAX_DEPTH` levels; it names the beginning of the way to them."""
+def refuse_deep(value: JsonValue, place: Place | None = None) -> None:
+    """Raise `InvalidRequest` for arrays and objects of more than `MAX_DEPTH` levels.
+
+    It names the place of a JSON text; without one the value is the whole request, and it names the beginning of the way down.
+    """
     level: list[JsonValue] = [value] if value.__class__ in _HOLDERS else []
     for _ in range(MAX_DEPTH):
         if not level:
@@ -92,7 +93,7 @@ def refuse_deep(value: JsonValue, place: Place = _ROOT) -> None:
             if item.__class__ in _HOLDERS
         ]
     if level:
-        raise too_deep(place.at(*_way_down(value)))
+        raise too_deep(Place(_way_down(value)) if place is None else place)
 
 
 def _way_down(value: JsonValue) -> tuple[Step, ...]:

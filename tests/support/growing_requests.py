@@ -246,28 +246,30 @@ class Growth(NamedTuple):
 def growths(base: str) -> Iterator[Growth]:
     """Give every way to grow every place of one of the requests."""
     request = BASES[base]
-    for path, value in _places(request, ()):
+    for path, value in places(request):
         for kind, grow in _ways(value):
             yield Growth(f"{'.'.join(map(str, path))}: {kind}", _maker(request, path, grow))
 
 
 def _maker(request: Request, path: Path, grow: Callable[[int], Json]) -> Callable[[int], Request]:
-    return lambda size: _with(request, path, grow(size))
+    return lambda size: replaced(request, path, grow(size))
 
 
-def _places(value: Json, path: Path) -> Iterator[tuple[Path, Json]]:
+def places(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
+    """Give every place of a request but those that tell a kind, with its value."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, inner in members:
         if step not in ("type", "role", "mode"):
             yield (*path, step), inner
-            yield from _places(inner, (*path, step))
+            yield from places(inner, (*path, step))
 
 
-def _with(holder: Json, path: Path, value: Json) -> Json:
+def replaced(holder: Json, path: Path, value: Json) -> Json:
+    """Copy a request with another value at one place."""
     if not path:
         return value
     changed = copy.copy(holder)
-    changed[path[0]] = _with(holder[path[0]], path[1:], value)
+    changed[path[0]] = replaced(holder[path[0]], path[1:], value)
     return changed
 
 

@@ -1,7 +1,7 @@
 """What a caller sends costs work in proportion to its size: from the bytes of a request to those that go upstream, errors included.
 
-Work is counted in lines of Python that run, so that a machine's speed and its other work do not matter. What happens inside one call of
-C (a pattern, a look into a list, a copy) is seen in CPU time only: that is compared with the time for an ordinary request of that size.
+Work is counted in lines of Python that run, so that a machine and its other work do not matter. What happens inside one call
+of C (a pattern, a look into a list, a copy) is seen in CPU time only: that is compared with an ordinary request of that size.
 """
 
 import base64
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chromagent import codec
-from chromagent.errors import GatewayError, InvalidRequest
+from chromagent.errors import InvalidRequest
 from chromagent.schema import chat
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.options import AnthropicOptions
@@ -55,7 +55,7 @@ def serve(body: bytes, complaint: str = "", translators: Any = TRANSLATORS) -> b
         translation = translators[model].request(Call(request, model, "0123456789abcdef01234567", 1, project="p"))
         codec.encode(translation.body)
     except InvalidRequest as error:
-        assert error.message  # noqa: PT017 - any other error is a bug
+        assert error.message
         return False
     if complaint:
         document = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": complaint}}
