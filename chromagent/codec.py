@@ -21,14 +21,18 @@ _canonical: Final = msgspec.json.Encoder(order="sorted")
 
 
 class MalformedJson(ValueError):
-    """The text is not JSON, holds NaN or Infinity, or is nested deeper than can be read (about 1,000 levels)."""
+    """The text is not JSON, or holds NaN or Infinity."""
+
+
+class NestedTooDeeply(MalformedJson):
+    """The text may be JSON, but is nested deeper than can be read."""
 
 
 def decode(text: bytes | str) -> JsonValue:
     r"""Read one JSON document.
 
     Bytes that are not UTF-8 and lone surrogates (`"\ud800"`) become U+FFFD; of a duplicate key the last value counts.
-    Raises `MalformedJson`.
+    Raises `MalformedJson`, and `NestedTooDeeply` from about 1,000 levels on.
     """
     try:
         return _decoder.decode(text)
@@ -53,7 +57,7 @@ def encode_text(value: JsonValue) -> str:
 
 def _decode_oddity(text: bytes | str, error: Exception) -> JsonValue:
     if isinstance(error, RecursionError):
-        raise MalformedJson("nested too deeply") from error
+        raise NestedTooDeeply("nested too deeply") from error
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     elif not _has_surrogate(text):
@@ -61,7 +65,9 @@ def _decode_oddity(text: bytes | str, error: Exception) -> JsonValue:
     try:
         document = json.loads(_without_surrogates(text), parse_constant=_refuse_constant, parse_float=_finite)
         return _without_surrogates(document)
-    except (ValueError, RecursionError) as second:
+    except RecursionError as second:
+        raise NestedTooDeeply("nested too deeply") from second
+    except ValueError as second:
         raise MalformedJson(str(second)) from second
 
 

@@ -42,7 +42,11 @@ def request_schema() -> Schema:
     properties: Schema = {name: {k: v for k, v in one.items() if k != "title"} for name, one in schema["properties"].items()}
     properties["messages"] |= {"items": reference("Message"), "minItems": 1}
     properties["model"] |= {"minLength": 1, "maxLength": LONGEST_NAME}
-    return {key: value for key, value in schema.items() if key != "title"} | {"properties": properties}
+    return {
+        "additionalProperties": True,
+        **{key: value for key, value in schema.items() if key != "title"},
+        "properties": properties,
+    }
 
 
 def message_schema() -> Schema:

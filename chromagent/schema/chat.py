@@ -1,38 +1,27 @@
 """`POST /v1/chat/completions` as clients send it: which top-level fields exist and of which JSON type each is.
 
-Only types are checked here, once, from bytes. Ranges and the insides of messages and tools are read by the translators, because
-what is lawful there depends on the model. The result is a plain dictionary without nulls: for an optional field null means
-absent.
+Only types and the depth of nesting are checked here, once, up to the first fault. Ranges and the insides of messages and tools are
+read by the translators, because what is lawful there depends on the model. The result is a plain dictionary without nulls: for an
+optional field null means absent.
 Field list: openai 3.54.0, `CompletionCreateParams`.
 """
 
-from typing import Annotated, Any, NamedTuple, Required, cast
+from typing import Any, Final, NamedTuple, Required, cast, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, WrapValidator
-from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
-from chromagent.errors import InvalidJson, InvalidRequest
+from chromagent.errors import InvalidJson
 from chromagent.schema import reading
-from chromagent.schema.reading import Place
+from chromagent.schema.reading import Place, Reader
 
-
-def _integer(value: JsonValue, check: Any) -> JsonValue:
-    """Accept `5.0` for 5, as JSON has one kind of number; pydantic's strict mode would not."""
-    return check(int(value) if type(value) is float and value.is_integer() else value)
-
-
-Integer = Annotated[int, WrapValidator(_integer)]
 Objects = list[dict[str, Any]]
 Object = dict[str, Any]
 
 
 class ChatCompletionRequest(TypedDict, total=False):
     """A request, checked by type. Keys beyond these are the client's extensions and stay in place."""
-
-    __pydantic_config__ = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)  # pyright: ignore[reportGeneralTypeIssues] - how pydantic reads a TypedDict's configuration
 
     messages: Required[Objects]
     model: Required[str]
@@ -42,12 +31,12 @@ class ChatCompletionRequest(TypedDict, total=False):
     functions: Objects
     logit_bias: dict[str, float]
     logprobs: bool
-    max_completion_tokens: Integer
-    max_tokens: Integer
+    max_completion_tokens: int
+    max_tokens: int
     metadata: Object
     modalities: list[str]
     moderation: Object
-    n: Integer
+    n: int
     parallel_tool_calls: bool
     prediction: Object
     presence_penalty: float
@@ -57,7 +46,7 @@ class ChatCompletionRequest(TypedDict, total=False):
     reasoning_effort: str
     response_format: Object
     safety_identifier: str
-    seed: Integer
+    seed: int
     service_tier: str
     stop: str | list[str]
     store: bool
@@ -66,7 +55,7 @@ class ChatCompletionRequest(TypedDict, total=False):
     temperature: float
     tool_choice: str | Object
     tools: Objects
-    top_logprobs: Integer
+    top_logprobs: int
     top_p: float
     user: str
     verbosity: str
@@ -86,20 +75,58 @@ MAX_ESTIMATED_CHOICES = 128
 MAX_ESTIMATED_ANSWER = 10**9
 """Larger numbers are errors, found when the request is translated; an estimate need not be larger either."""
 _SHORTEST_MEDIA = 256
-_WANTED: dict[str, str] = {
-    "string_type": "a string",
-    "bool_type": "a boolean",
-    "int_type": "an integer",
-    "float_type": "a number",
-    "dict_type": "an object",
-    "list_type": "an array",
+
+
+def _objects(value: JsonValue, place: Place) -> Objects:
+    items = reading.array(value, place)
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise reading.wrong_type(place.at(index), "an object", item)
+    return items
+
+
+def _number(value: JsonValue, place: Place) -> float:
+    try:
+        return float(reading.number(value, place))
+    except OverflowError as error:
+        raise reading.wrong_type(place, "a number", value) from error
+
+
+def _numbers(value: JsonValue, place: Place) -> dict[str, float]:
+    return {name: _number(number, place.at(name)) for name, number in reading.mapping(value, place).items()}
+
+
+def _text_or_object(value: JsonValue, place: Place) -> str | Object:
+    if isinstance(value, str | dict):
+        return cast("str | Object", value)
+    raise reading.wrong_type(place, "a string or an object", value)
+
+
+def _text_or_texts(value: JsonValue, place: Place) -> str | list[str]:
+    if isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in cast("list[JsonValue]", value))
+    ):
+        return cast("str | list[str]", value)
+    raise reading.wrong_type(place, "a string or an array of strings", value)
+
+
+_READERS: Final[dict[Any, Reader[Any]]] = {
+    str: reading.text,
+    bool: reading.boolean,
+    int: reading.integer,
+    float: _number,
+    Object: reading.mapping,
+    Objects: _objects,
+    list[str]: reading.texts,
+    dict[str, float]: _numbers,
+    str | Object: _text_or_object,
+    str | list[str]: _text_or_texts,
 }
-_UNIONS: dict[str, str] = {
-    "stop": "a string or an array of strings",
-    "tool_choice": "a string or an object",
-    "function_call": "a string or an object",
-}
-_adapter: TypeAdapter[ChatCompletionRequest] = TypeAdapter(ChatCompletionRequest)
+"""How each type of field is read."""
+_FIELD_READERS: Final = {name: _READERS[kind] for name, kind in get_type_hints(ChatCompletionRequest).items()}
+_RANK: Final = {name: rank for rank, name in enumerate(_FIELD_READERS)}
+"""The order in which faults are looked for."""
+_REQUIRED: Final = ChatCompletionRequest.__required_keys__
 
 
 def parse(body: bytes) -> ChatCompletionRequest:
@@ -115,11 +142,15 @@ def parse(body: bytes) -> ChatCompletionRequest:
 
 def validate(document: JsonObject) -> ChatCompletionRequest:
     """Check an object that was read already; the same rules and errors as `parse`."""
-    given = {name: value for name, value in document.items() if value is not None}
-    try:
-        request = _adapter.validate_python(given)
-    except ValidationError as error:
-        raise _to_invalid_request(error.errors(include_url=False, include_context=False)[0]) from error
+    reading.refuse_deep(document)
+    given: JsonObject = {}
+    for name in sorted(_REQUIRED | (document.keys() & FIELDS), key=_RANK.__getitem__):
+        if (value := document.get(name)) is not None:
+            given[name] = _FIELD_READERS[name](value, Place((name,)))
+        elif name in _REQUIRED:
+            raise reading.missing(Place((name,)))
+    given |= {name: value for name, value in document.items() if value is not None and name not in FIELDS}
+    request = cast("ChatCompletionRequest", given)
     if not request["messages"]:
         raise reading.wrong_value(Place(("messages",)), "'messages' must hold at least one message.", "empty_array")
     if not request["model"].strip():
@@ -176,14 +207,3 @@ def _embedded_bytes(part: JsonObject) -> int:
         if type(value) is str
     ]
     return sum(length for length in lengths if length >= _SHORTEST_MEDIA)
-
-
-def _to_invalid_request(fault: ErrorDetails) -> InvalidRequest:
-    """Name the place as clients know it: pydantic's path also holds the branches of a union, which are no part of the JSON."""
-    name = fault["loc"][0]
-    if name in _UNIONS:
-        return reading.wrong_type(Place((name,)), _UNIONS[str(name)], fault["input"])
-    place = Place(fault["loc"])
-    if fault["type"] == "missing":
-        return reading.missing(place)
-    return reading.wrong_type(place, _WANTED.get(fault["type"], "another type"), fault["input"])

@@ -11,9 +11,16 @@ import msgspec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 
+MAX_DEPTH: Final = 200
+"""Levels of arrays and objects in a request, and in JSON text inside it. The deepest schema that is translated has about 140;
+what walks a request by recursion later takes two or three stack frames for each level, of Python's 1,000."""
+_SHOWN_STEPS: Final = 4
+"""Steps of the way to a place that is too deep that a complaint names."""
+
 T = TypeVar("T")
 Step: TypeAlias = str | int
 
+_HOLDERS: Final = frozenset({dict, list})
 _NAMES: dict[str, str] = {
     "str": "a string",
     "bool": "a boolean",
@@ -68,6 +75,42 @@ def wrong_type(place: Place, wanted: str, value: JsonValue) -> InvalidRequest:
 def wrong_value(place: Place, message: str, code: str = "invalid_value") -> InvalidRequest:
     """Complain about a value of the right type."""
     return InvalidRequest(message, param=str(place), code=code)
+
+
+def refuse_deep(value: JsonValue, place: Place | None = None) -> None:
+    """Raise `InvalidRequest` for arrays and objects of more than `MAX_DEPTH` levels.
+
+    It names the place of a JSON text; without one the value is the whole request, and it names the beginning of the way down.
+    """
+    level: list[JsonValue] = [value] if value.__class__ in _HOLDERS else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if holder.__class__ is dict else holder)
+            if item.__class__ in _HOLDERS
+        ]
+    if level:
+        raise too_deep(Place(_way_down(value)) if place is None else place)
+
+
+def _way_down(value: JsonValue) -> tuple[Step, ...]:
+    level: list[tuple[tuple[Step, ...], JsonValue]] = [((), value)]
+    for _ in range(MAX_DEPTH):
+        level = [
+            (steps if len(steps) == _SHOWN_STEPS else (*steps, step[:64] if isinstance(step, str) else step), item)
+            for steps, holder in level
+            for step, item in (cast("JsonObject", holder).items() if isinstance(holder, dict) else enumerate(holder))
+            if item.__class__ in _HOLDERS
+        ]
+    return level[0][0]
+
+
+def too_deep(place: Place) -> InvalidRequest:
+    """Complain about nesting beyond `MAX_DEPTH`."""
+    return wrong_value(place, f"'{place}' is nested too deeply. At most {MAX_DEPTH} levels of arrays and objects are possible.")
 
 
 def text(value: JsonValue, place: Place) -> str:

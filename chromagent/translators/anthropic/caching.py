@@ -62,8 +62,9 @@ def settle(body: JsonObject) -> None:
     allowed = MOST_MARKS - ("cache_control" in body)
     if len(marked) > allowed:
         kept = _choose(body, marked, allowed)
+        identities = {id(holder) for holder in kept}
         for holder in marked:
-            if not any(holder is one for one in kept):
+            if id(holder) not in identities:
                 del holder["cache_control"]
         marked = kept
     last_long = max((index for index, holder in enumerate(marked) if holder["cache_control"].get("ttl") == "1h"), default=-1)
@@ -88,10 +89,11 @@ def place_explicitly(body: JsonObject, mark: JsonObject) -> None:
 
 def _choose(body: JsonObject, marked: list[JsonObject], allowed: int) -> list[JsonObject]:
     """Keep the last mark of the tools and of the system text, then the last ones of the conversation."""
-    tools = [holder for holder in marked if any(holder is tool for tool in as_list(body.get("tools")))]
-    system = [holder for holder in marked if any(holder is block for block in as_list(body.get("system")))]
+    of_tools, of_system = ({id(holder) for holder in as_list(body.get(name))} for name in ("tools", "system"))
+    tools = [holder for holder in marked if id(holder) in of_tools]
+    system = [holder for holder in marked if id(holder) in of_system]
     first = [*tools[-1:], *system[-1:]]
-    others = [holder for holder in marked if not any(holder is one for one in (*tools, *system))]
+    others = [holder for holder in marked if id(holder) not in of_tools and id(holder) not in of_system]
     room = max(allowed - len(first), 0)
     return [*first, *(others[-room:] if room else [])]
 

@@ -29,7 +29,7 @@ from chromagent.errors import (
 )
 from chromagent.translators import complaints, lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
-from chromagent.translators.redaction import Redactor
+from chromagent.translators.redaction import MAX_MESSAGE, Redactor, shorten
 from chromagent.translators.upstream_errors import GoogleError
 
 STRIP_THINKING: Final = f"{ONCE}thinking"
@@ -107,7 +107,7 @@ class ErrorReader:
         return self._convert(_STATUS_OF.get(lenient.text(document, "type"), 500), document, None, None)
 
     def _convert(self, status: int, error: JsonObject, google: GoogleError | None, wait: float | None) -> GatewayError:
-        raw = lenient.text(error, "message")
+        raw = shorten(lenient.text(error, "message"), MAX_MESSAGE)
         message = self._redact(self._rename(raw)) or f"The model provider answered with status {status}."
         made = self._make(status, message, error, google, wait)
         made.upstream_message = raw

@@ -12,12 +12,11 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema.reading import Place
+from chromagent.translators.budget import SchemaBudget, TooLarge
 from chromagent.translators.lenient import as_list, as_object, member
 
 DEEPEST: Final = 64
 MOST_NODES: Final = 20_000
-MOST_MEMBERS: Final = 500
-"""Schemas in one `allOf`: each is united with all before it."""
 _FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _NOTED: Final = frozenset(
     {
@@ -60,14 +59,18 @@ class InputSchema(NamedTuple):
     """Alternatives at the root were united: not every instance is meant."""
 
 
-def input_schema(parameters: JsonValue, place: Place) -> InputSchema:
+def input_schema(parameters: JsonValue, place: Place, budget: SchemaBudget) -> InputSchema:
     """Make the root of a function's parameters an object; everything below stays. Raises `InvalidRequest`."""
     if parameters is None or parameters is True or parameters == {}:
         return InputSchema({"type": "object", "properties": {}}, loose=False)
     if not isinstance(parameters, dict):
         raise _no_object(place)
     given = cast("JsonObject", parameters)
-    root, loose = (_unaddressed(given), False) if _COMBINING.isdisjoint(given) else _combined(given, place)
+    try:
+        root, loose = (_unaddressed(given), False) if _COMBINING.isdisjoint(given) else _combined(given, budget)
+    except TooLarge as error:
+        message = f"The schema in '{place}' is too large when its references and alternatives are written out."
+        raise InvalidRequest(message, param=str(place), code="invalid_value") from error
     kind = root.get("type", "object")
     if kind != "object" and "object" not in as_list(kind):
         raise _no_object(place)
@@ -81,8 +84,9 @@ def _unaddressed(schema: JsonObject) -> JsonObject:
     return {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
 
 
-def _combined(schema: JsonObject, place: Place) -> tuple[JsonObject, bool]:
-    """Put a root of several schemas together; the second says that some were alternatives."""
+def _combined(schema: JsonObject, budget: SchemaBudget) -> tuple[JsonObject, bool]:
+    """Put a root of several schemas together; the second says that some were alternatives. Raises `TooLarge`."""
+    budget.admit(len(codec.encode(schema)))
     root = _renamed(schema)
     if isinstance(pointer := root.get("$ref"), str):
         target = as_object(_find(root, pointer))
@@ -92,10 +96,7 @@ def _combined(schema: JsonObject, place: Place) -> tuple[JsonObject, bool]:
         branches = as_list(root.pop("allOf", None))
         if not branches:
             break
-        if len(branches) > MOST_MEMBERS:
-            raise InvalidRequest(f"The schema in '{place}' is too large.", param=str(place), code="invalid_value")
-        for branch in branches:
-            root = _unite(root, _target(root, as_object(branch)))
+        root = _unite([root, *(_target(root, as_object(branch)) for branch in branches)], budget)
     root.pop("allOf", None)
     alternatives = [as_object(branch) for key in ("anyOf", "oneOf") for branch in as_list(root.pop(key, None))]
     alternatives = [branch for branch in alternatives if branch.get("type", "object") == "object"]
@@ -107,10 +108,20 @@ def _no_object(place: Place) -> InvalidRequest:
     return InvalidRequest(message, param=str(place), code="invalid_function_parameters")
 
 
-def _unite(one: JsonObject, other: JsonObject) -> JsonObject:
-    united = {**other, **one}
-    properties = {**member(other, "properties"), **member(one, "properties")}
-    required = list(dict.fromkeys([*as_list(one.get("required")), *as_list(other.get("required"))]))
+def _unite(schemas: list[JsonObject], budget: SchemaBudget) -> JsonObject:
+    """Put schemas together that hold at the same time: all properties, all that is required; of other members the first counts.
+
+    The last schema's members come first. Raises `TooLarge`.
+    """
+    united: JsonObject = {}
+    properties: JsonObject = {}
+    for schema in reversed(schemas):
+        here = member(schema, "properties")
+        budget.spend(entries=len(schema) + len(here) + len(as_list(schema.get("required"))))
+        united |= schema
+        properties |= here
+    names = (name for schema in schemas for name in as_list(schema.get("required")))
+    required = list(dict.fromkeys(name for name in names if isinstance(name, str)))
     if properties:
         united["properties"] = properties
     if required:
@@ -125,7 +136,7 @@ def _unite_alternatives(root: JsonObject, alternatives: list[JsonObject]) -> Jso
             properties.setdefault(name, schema)
     common = set[str].intersection(*(_names(branch) for branch in alternatives))
     listed = [name for name in as_list(alternatives[0].get("required")) if isinstance(name, str) and name in common]
-    required = list(dict.fromkeys([*as_list(root.get("required")), *listed]))
+    required = list(dict.fromkeys([*(name for name in as_list(root.get("required")) if isinstance(name, str)), *listed]))
     united = {key: value for key, value in root.items() if key != "required"} | {"properties": _in_order(properties, alternatives)}
     return {**united, "required": required} if required else united
 
@@ -167,35 +178,53 @@ class NotExpressibleError(Exception):
     """The schema says something that structured outputs cannot say."""
 
 
-def structured(schema: JsonObject) -> JsonObject:
+def structured(schema: JsonObject, budget: SchemaBudget) -> JsonObject:
     """Rewrite a schema for `output_config.format`. Raises `NotExpressibleError`."""
-    return _Rewriter(_renamed(schema)).rewrite_root()
+    budget.admit(len(codec.encode(schema)))
+    return _structured(schema, budget)
 
 
-def is_strict(schema: JsonObject) -> bool:
+def is_strict(schema: JsonObject, budget: SchemaBudget) -> bool:
     """Say whether a schema, unchanged, is within what structured outputs take."""
     encoded = codec.encode(schema)
-    return _is_strict_kept(encoded) if len(encoded) <= _LARGEST_KEPT else _is_strict(schema)
+    budget.admit(len(encoded))
+    if len(encoded) > _LARGEST_KEPT:
+        return _is_strict(schema, budget)
+    strict, steps = _is_strict_kept(encoded)
+    try:
+        budget.spend(steps)
+    except TooLarge:
+        return False
+    return strict
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _is_strict_kept(encoded: bytes) -> bool:
-    """Clients send the same tools with every turn of a conversation."""
-    return _is_strict(codec.decode(encoded))
+def _is_strict_kept(encoded: bytes) -> tuple[bool, int]:
+    """Clients send the same tools with every turn of a conversation. The second is what it took of a budget."""
+    budget = SchemaBudget(len(encoded))
+    return _is_strict(codec.decode(encoded), budget), budget.spent
 
 
-def _is_strict(schema: JsonObject) -> bool:
+def _is_strict(schema: JsonObject, budget: SchemaBudget) -> bool:
     try:
-        return structured(schema) == schema
+        return _structured(schema, budget) == schema
     except NotExpressibleError:
         return False
+
+
+def _structured(schema: JsonObject, budget: SchemaBudget) -> JsonObject:
+    try:
+        return _Rewriter(_renamed(schema), budget).rewrite_root()
+    except TooLarge as error:
+        raise NotExpressibleError from error
 
 
 class _Rewriter:
     """Rewrites one document, in the order of its keys."""
 
-    def __init__(self, root: JsonObject) -> None:
+    def __init__(self, root: JsonObject, budget: SchemaBudget) -> None:
         self._root = root
+        self._budget = budget
         self._nodes = 0
         self._optional = 0
         self._unions = 0
@@ -231,6 +260,7 @@ class _Rewriter:
 
     def _rewrite(self, schema: JsonValue, depth: int) -> JsonObject:
         self._nodes += 1
+        self._budget.spend()
         if depth > DEEPEST or self._nodes > MOST_NODES or not isinstance(schema, dict):
             raise NotExpressibleError
         node = self._without_all_of(cast("JsonObject", schema))
@@ -269,11 +299,7 @@ class _Rewriter:
             return {**members[0], **rest}
         if any("$ref" in one or one.get("type", "object") != "object" for one in members):
             raise NotExpressibleError
-        if len(members) > MOST_MEMBERS:
-            raise NotExpressibleError
-        for one in members:
-            rest = _unite(rest, one)
-        return rest
+        return _unite([rest, *members], self._budget)
 
     def _is_noted(self, key: str, value: JsonValue, node: JsonObject) -> bool:
         if key in _NOTED and not (key == "uniqueItems" and value is False):

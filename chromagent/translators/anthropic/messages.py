@@ -4,6 +4,7 @@ Source: wire-anthropic §2.3. Rendering is append-only: what a message becomes n
 call.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
@@ -13,7 +14,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
-from chromagent.schema.reading import Place, wrong_value
+from chromagent.schema.reading import Place, Step, wrong_value
 from chromagent.translators import sealing
 from chromagent.translators.anthropic import caching, constants, media, thinking
 from chromagent.translators.anthropic.media import MediaReader
@@ -21,6 +22,7 @@ from chromagent.translators.anthropic.names import IdMap, NameMap
 from chromagent.translators.anthropic.thinking import KeptThinking
 from chromagent.translators.anthropic.turns import Conversation, Item, Turn, in_order, read_items
 from chromagent.translators.anthropic.wire import Block
+from chromagent.translators.budget import StateBudget
 from chromagent.translators.lenient import members, text
 from chromagent.translators.protocol import Call
 
@@ -51,6 +53,9 @@ class ConversationReader:
         self._system_messages = system_messages
         self._repair = repair
         self._ids = IdMap()
+        self._state = StateBudget()
+        self.ignored: list[str] = []
+        """Names what a client brought that was left out."""
         self._turns: list[Turn] = []
         self._asking: Turn | None = None
         self._asking_at = 0
@@ -174,7 +179,7 @@ class ConversationReader:
         turn.blocks += _marked_last(blocks, item.message)
         turn.calls |= calls.ids
         for name, identifiers in calls.legacy.items():
-            turn.legacy.setdefault(name, []).extend(identifiers)
+            turn.legacy.setdefault(name, deque()).extend(identifiers)
         self._asking, self._asking_at = turn, len(self._turns) - 1
 
     def _spoken(self, item: Item) -> list[Block]:
@@ -189,9 +194,16 @@ class ConversationReader:
             return blocks
         for call in members(message, "tool_calls"):
             sealed = sealing.unseal(text(call, "id"), "claude").payload
-            if sealed is not None and (blocks := thinking.unpack(sealed)):
+            if sealed is not None and (blocks := self._unpacked(sealed)):
                 return blocks
         return []
+
+    def _unpacked(self, sealed: str) -> list[Block]:
+        try:
+            return thinking.unpack(sealed, self._state)
+        except thinking.TooMuchStateError:
+            self.ignored = ["tool_calls.id"]
+            return []
 
     def _remembered(self, message: JsonObject) -> KeptThinking | None:
         identifier = next((text(call, "id") for call in members(message, "tool_calls")), "")
@@ -221,7 +233,10 @@ class ConversationReader:
         if not isinstance(given, dict):
             given = reading.mapping(given, item.place.at("tool_calls", position))
         call = cast("JsonObject", given)
-        plain = sealing.unseal(item.text_of(call, "id", "tool_calls", position), "claude").plain
+        given_id = item.text_of(call, "id", "tool_calls", position)
+        plain = sealing.unseal(given_id, "claude").plain
+        if sealing.is_too_long(given_id, plain):
+            raise sealing.too_long(item.place.at("tool_calls", position, "id"))
         if not plain or plain in calls.ids:
             fault = f"Two calls of one message have the id '{plain[:64]}'." if plain else "A tool call needs an id."
             raise wrong_value(item.place.at("tool_calls", position, "id"), fault)
@@ -237,7 +252,7 @@ class ConversationReader:
         plain = f"call_fc_{item.index}"
         calls.ids[plain] = identifier = self._ids.claim(plain)
         calls.legacy.setdefault(name, []).append(plain)
-        calls.blocks.append(self._tool_use(identifier, name, read_arguments(call.get("arguments"))))
+        calls.blocks.append(self._tool_use(identifier, name, read_arguments(call.get("arguments"), item, "function_call")))
 
     def _tool_use(self, identifier: str, name: str, arguments: JsonObject) -> Block:
         return {"type": "tool_use", "id": identifier, "name": self._names.there(name), "input": arguments}
@@ -258,10 +273,14 @@ class ConversationReader:
     def _answer_to(self, item: Item) -> tuple[str, str]:
         """Return the id of the call that a message answers, and the field that tells it."""
         if item.role == "tool":
-            return sealing.unseal(item.text("tool_call_id"), "claude").plain, "tool_call_id"
+            given = item.text("tool_call_id")
+            plain = sealing.unseal(given, "claude").plain
+            if sealing.is_too_long(given, plain):
+                raise sealing.too_long(item.place.at("tool_call_id"))
+            return plain, "tool_call_id"
         name = item.text("name")
         waiting = self._asking.legacy.get(name) if self._asking is not None else None
-        return (waiting.pop(0) if waiting else "", "name")
+        return (waiting.popleft() if waiting else "", "name")
 
     def _result(self, item: Item, identifier: str) -> Block:
         result: Block = {"type": "tool_result", "tool_use_id": identifier}
@@ -331,11 +350,14 @@ def _read_call(item: Item, call: JsonObject, position: int) -> tuple[str, JsonOb
         return reading.required(custom, "name", reading.text, here), {"input": given}
     function = item.object_of(call, "function", "tool_calls", position)
     name = item.text_of(function, "name", "tool_calls", position, "function")
-    return name, read_arguments(function.get("arguments"))
+    return name, read_arguments(function.get("arguments"), item, "tool_calls", position, "function")
 
 
-def read_arguments(value: JsonValue) -> JsonObject:
-    """Read arguments of history: an object always, whatever the model once wrote (§2.3.4)."""
+def read_arguments(value: JsonValue, item: Item, *steps: Step) -> JsonObject:
+    """Read arguments of history, which stand in what the message holds at `steps`: an object always, whatever the model once wrote.
+
+    Raises `InvalidRequest` where they are nested too deeply.
+    """
     if value is None or isinstance(value, dict):
         return cast("JsonObject", value) or {}
     written = str(value)
@@ -343,8 +365,11 @@ def read_arguments(value: JsonValue) -> JsonObject:
         return {}
     try:
         document = codec.decode(written)
+    except codec.NestedTooDeeply as error:
+        raise reading.too_deep(item.place.at(*steps, "arguments")) from error
     except codec.MalformedJson:
         return {"INVALID_JSON": written}
+    reading.refuse_deep(document, item.place.at(*steps, "arguments"))
     if document is None:
         return {}
     return cast("JsonObject", document) if isinstance(document, dict) else {"INVALID_JSON": written}

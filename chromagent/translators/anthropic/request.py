@@ -4,6 +4,7 @@ Order of work and of keys: wire-anthropic §2.1. Nothing is ever sent as null. W
 end of the last user turn; the thinking of such a request cannot be used again, so it is not handed out.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
@@ -34,6 +35,10 @@ from chromagent.translators.protocol import Answer, Call
 LARGEST_BODY: Final = 30_000_000
 _WITHOUT_SAMPLING: Final = "2026-10-21"
 """The version that refuses sampling parameters on every model."""
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A name of a function as it is sent."""
+_LONGEST_NAME: Final = 256
+"""Characters of a client's name of a function that stand in an error message."""
 _EXTENSIONS: Final = frozenset(
     {
         "thinking",
@@ -168,7 +173,9 @@ class AnthropicTranslation:
             system_messages=self._profile.system_messages and not self._avoids_system_role(),
             repair=self._options.repair_missing_tool_results,
         )
-        return reader.read()
+        conversation = reader.read()
+        self.ignored += reader.ignored
+        return conversation
 
     def _settle_thinking(self, conversation: Conversation, written: list[JsonObject], choice: tools.ToolChoice) -> None:
         """Put thinking back where it is needed, and leave it off where it would be refused (§2.5.4, §2.9)."""
@@ -225,7 +232,7 @@ class AnthropicTranslation:
         schema = self._schema(given, place)
         if self._profile.structured:
             try:
-                native = {"format": {"type": "json_schema", "schema": json_schema.structured(schema)}}
+                native = {"format": {"type": "json_schema", "schema": json_schema.structured(schema, toolset.budget)}}
             except json_schema.NotExpressibleError:
                 pass
             else:
@@ -239,7 +246,7 @@ class AnthropicTranslation:
             and self._profile.can_be_forced
             and not self._profile.binds
         ):
-            root = json_schema.input_schema(schema, place.at("json_schema", "schema"))
+            root = json_schema.input_schema(schema, place.at("json_schema", "schema"), toolset.budget)
             written.append({"name": constants.JSON_TOOL, "input_schema": root.schema})
             self._emulated = {"type": "tool", "name": constants.JSON_TOOL}
             self._for_once = True
@@ -357,10 +364,7 @@ class AnthropicTranslation:
         return needed
 
     def _client_names(self, text: str) -> str:
-        for name in self._toolset.names():
-            if (sent := self._names.there(name)) != name:
-                text = text.replace(sent, name)
-        return text
+        return _NAME.sub(lambda found: self._names.back(found[0])[:_LONGEST_NAME], text)
 
     def _make_reading(self, wish: reasoning.Wish, prefix: str) -> Reading:
         profile, request = self._profile, self._request

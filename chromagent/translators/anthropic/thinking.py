@@ -17,6 +17,7 @@ from msgspec import Struct
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.translators.anthropic.wire import Block
+from chromagent.translators.budget import StateBudget
 from chromagent.translators.lenient import as_list, as_object, count, members, text
 
 _LARGEST_SEALED: Final = 1 << 20
@@ -69,17 +70,16 @@ def verbatim(message: JsonObject) -> list[Block]:
 
 def joined_text(content: Sequence[JsonObject]) -> str:
     """Join text blocks as answers show them: apart where something else stood between them (wire-anthropic §3.2)."""
-    joined, apart = "", False
+    pieces: list[str] = []
+    last, apart = "", False
     for block in content:
         if block.get("type") != "text":
             apart = True
             continue
-        piece = text(block, "text")
-        if needs_separator(joined, piece, apart=apart):
-            joined += "\n\n"
-        joined += piece
-        apart = False if piece else apart
-    return joined
+        if piece := text(block, "text"):
+            pieces.append(f"\n\n{piece}" if needs_separator(last, piece, apart=apart) else piece)
+            last, apart = piece, False
+    return "".join(pieces)
 
 
 def needs_separator(before: str, piece: str, *, apart: bool) -> bool:
@@ -120,14 +120,25 @@ def pack(blocks: Sequence[Block]) -> str:
     return base64.b64encode(zlib.compress(codec.encode(list(blocks)), 9)).decode()
 
 
-def unpack(payload: str) -> list[Block]:
-    """Read a payload of a sealed id; nothing if somebody changed it."""
+class TooMuchStateError(Exception):
+    """Reasoning state that, decompressed, is more than a request may bring."""
+
+
+def unpack(payload: str, budget: StateBudget) -> list[Block]:
+    """Read a payload of a sealed id; nothing if somebody changed it. Raises `TooMuchStateError`."""
+    decompressor = zlib.decompressobj()
     try:
-        content = zlib.decompressobj().decompress(base64.b64decode(payload), _LARGEST_SEALED)
+        compressed = base64.b64decode(payload)
+        budget.admit(len(compressed))
+        most = min(_LARGEST_SEALED, budget.left)
+        content = decompressor.decompress(compressed, most) if most > 0 else b""
+        budget.left -= len(content)
+        if not decompressor.eof and len(content) >= most:
+            raise TooMuchStateError
         found = codec.decode(content)
     except (binascii.Error, zlib.error, codec.MalformedJson):
         return []
-    return [block for block in map(_block, map(as_object, as_list(found))) if block is not None]
+    return [block for one in as_list(found) if isinstance(one, dict) and (block := _block(cast("JsonObject", one))) is not None]
 
 
 def read_kept(state: str | bytes | None, family: str) -> KeptThinking | None:

@@ -16,6 +16,7 @@ from chromagent.schema.reading import Place, Step, wrong_value
 from chromagent.translators.anthropic import caching, constants, json_schema
 from chromagent.translators.anthropic.names import NameMap
 from chromagent.translators.anthropic.profiles import Profile
+from chromagent.translators.budget import SchemaBudget
 from chromagent.translators.lenient import as_list, as_object, member
 
 Steps: TypeAlias = tuple[Step, ...]
@@ -54,6 +55,8 @@ class ToolSet(msgspec.Struct):
     downgraded: list[str] = []
     declared: dict[str, None] = {}
     """Names of the client's tools in order."""
+    budget: SchemaBudget = msgspec.field(default_factory=SchemaBudget)
+    """For all schemas of the request."""
 
     @property
     def custom(self) -> frozenset[str]:
@@ -137,7 +140,7 @@ def _read_function(tools: ToolSet, function: JsonObject, given: JsonObject, step
     description = function.get("description", "")
     if not isinstance(description, str):
         description = reading.optional(function, "description", reading.text, _place(steps)) or ""
-    schema = json_schema.input_schema(function.get("parameters"), _place((*steps, "parameters")))
+    schema = json_schema.input_schema(function.get("parameters"), _place((*steps, "parameters")), tools.budget)
     if schema.loose:
         description = f"{description} {json_schema.NOT_ALL_COMBINE}".strip()
     body: JsonObject = {"description": description} if description else {}
@@ -186,7 +189,7 @@ def _settle_strict(tools: ToolSet, profile: Profile) -> None:
     for tool in tools.tools:
         if "strict" not in tool.body:
             continue
-        possible = profile.structured and kept < _MOST_STRICT and json_schema.is_strict(tool.body["input_schema"])
+        possible = profile.structured and kept < _MOST_STRICT and json_schema.is_strict(tool.body["input_schema"], tools.budget)
         kept += possible
         if not possible:
             del tool.body["strict"]
@@ -213,7 +216,7 @@ def read_choice(request: Mapping[str, JsonValue], tools: ToolSet) -> ToolChoice:
     if value in (None, "auto", "none"):
         return ToolChoice(str(value or "auto"), field=name)
     choice = _read_chosen(value, name)
-    known = tools.names()
+    known = tools.declared
     if not known and not tools.tools:
         raise InvalidRequest(f"'{name}' needs tools to choose from.", param=name)
     for one in (*(choice.only or ()), *((choice.name,) if choice.name else ())):
@@ -256,11 +259,12 @@ def _read_named(container: JsonObject, kind: str, place: Place) -> str:
 def write_tools(tools: ToolSet, choice: ToolChoice, names: NameMap) -> list[JsonObject]:
     """Return Anthropic's `tools`."""
     written: list[JsonObject] = []
+    only = None if choice.only is None else frozenset(choice.only)
     for tool in tools.tools:
         if tool.native:
             kind = {"type": tool.body["type"]}
             written.append({**kind, "name": tool.name, **{key: value for key, value in tool.body.items() if key != "type"}})
-        elif choice.only is None or tool.name in choice.only:
+        elif only is None or tool.name in only:
             written.append({"name": names.there(tool.name), **tool.body})
     return written
 

@@ -3,6 +3,7 @@
 Source: wire-anthropic §2.3.1.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -35,7 +36,7 @@ class Turn(msgspec.Struct):
     results: list[Block] = []
     calls: dict[str, str] = {}
     """Of an assistant turn: the client's ids of its calls, and those that are sent."""
-    legacy: dict[str, list[str]] = {}
+    legacy: dict[str, deque[str]] = {}
     """Ids of deprecated calls by name, those without a result yet."""
     remembered: KeptThinking | None = None
     """Thinking that the gateway kept, as the client brought none."""

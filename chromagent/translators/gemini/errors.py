@@ -28,7 +28,7 @@ from chromagent.errors import (
 )
 from chromagent.translators import complaints, lenient, upstream_errors
 from chromagent.translators.protocol import ONCE
-from chromagent.translators.redaction import Redactor
+from chromagent.translators.redaction import MAX_MESSAGE, Redactor, shorten
 from chromagent.translators.upstream_errors import GoogleError
 
 SIGNATURES: Final = f"{ONCE}signatures"
@@ -117,6 +117,7 @@ class ErrorReader:
         return self._convert(google.code, google, google.message, google.retry_delay)
 
     def _convert(self, status: int, google: GoogleError | None, raw: str, wait: float | None) -> GatewayError:
+        raw = shorten(raw, MAX_MESSAGE)
         message = self._redact(raw) or "The model provider gave no reason."
         if status == 400 and google is not None and google.reason == "API_KEY_INVALID":
             status = 401
@@ -144,7 +145,7 @@ class ErrorReader:
     def _param(self, google: GoogleError | None, message: str) -> str | None:
         """Find the client's field that a complaint is about (wire-gemini §5.6)."""
         violations = lenient.members(google.detail("BadRequest"), "fieldViolations") if google is not None else []
-        told = lenient.text(violations[0], "field") if violations else ""
+        told = lenient.text(violations[0], "field")[: MAX_MESSAGE] if violations else ""
         match = _PATH.search(told) or _PATH.search(message)
         if match is None:
             return None

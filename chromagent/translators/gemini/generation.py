@@ -9,6 +9,7 @@ from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
 from chromagent.schema.chat import ChatCompletionRequest
 from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators.budget import SchemaBudget
 from chromagent.translators.gemini import json_schema
 from chromagent.translators.gemini.profiles import Profile
 
@@ -105,7 +106,7 @@ class ResponseFormat:
 _TEXT: Final = ResponseFormat(json=False)
 
 
-def read_format(value: JsonObject | None) -> ResponseFormat:
+def read_format(value: JsonObject | None, budget: SchemaBudget) -> ResponseFormat:
     """Read `response_format`. Raises `InvalidRequest`."""
     if value is None:
         return _TEXT
@@ -122,7 +123,7 @@ def read_format(value: JsonObject | None) -> ResponseFormat:
     schema = reading.optional(wrapper, "schema", reading.mapping, here)
     if not schema:
         return ResponseFormat(json=True)
-    cleaned = json_schema.clean(schema, here.at("schema"), code="invalid_json_schema")
+    cleaned = json_schema.clean(schema, here.at("schema"), budget, code="invalid_json_schema")
     description = reading.optional(wrapper, "description", reading.text, here)
     if description and "description" not in cleaned.schema:
         cleaned.schema["description"] = description

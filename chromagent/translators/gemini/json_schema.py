@@ -1,7 +1,8 @@
 """Any JSON Schema → the part of it that Gemini accepts. Hides references, alternatives, and keywords that would be refused.
 
 Source: wire-gemini §2.7. Only schema positions are touched: a property named `type` or `$ref` is a name and survives.
-Referenced schemas are cleaned once each and named in `$defs`, so no document expands; what remains is counted against a budget.
+Referenced schemas are cleaned once each and named in `$defs`. What grows all the same (merged and inlined schemas) is counted
+against the budget of the request.
 """
 
 import math
@@ -17,6 +18,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema.reading import Place
+from chromagent.translators.budget import SchemaBudget, TooLarge
 from chromagent.translators.gemini import schema_merging
 from chromagent.translators.lenient import as_list, as_object
 
@@ -25,8 +27,6 @@ T = TypeVar("T")
 DEEPEST: Final = 64
 MOST_NODES: Final = 20_000
 """Schemas in one document, repetitions counted: far beyond what Google compiles."""
-MOST_MEMBERS: Final = 500
-"""Schemas in one `allOf`: each is merged with all before it."""
 
 _MOST_KEPT: Final = 128
 """Schemas of functions whose cleaned form is kept."""
@@ -77,36 +77,48 @@ class _Target(NamedTuple):
     schema: JsonValue
 
 
-def clean(schema: JsonObject, place: Place, *, code: str) -> CleanSchema:
+def clean(schema: JsonObject, place: Place, budget: SchemaBudget, *, code: str) -> CleanSchema:
     """Clean a schema of any root type. Raises `InvalidRequest` with the code for what cannot be read at all."""
-    cleaner = _Cleaner(schema, place, code)
+    budget.admit(len(codec.encode(schema)))
+    cleaner = _Cleaner(schema, place, code, budget)
     return CleanSchema(_bounded(cleaner.clean_root, place), cleaner.weakened)
 
 
-def clean_parameters(schema: JsonObject, place: Place) -> CleanSchema | None:
+def clean_parameters(schema: JsonObject, place: Place, budget: SchemaBudget) -> CleanSchema | None:
     """Clean the parameters of a function: an object at the root, or None for a function without parameters.
 
     What is returned may be returned again: it must not be changed.
     """
     encoded = codec.encode(schema)
+    budget.admit(len(encoded))
     if len(encoded) > _LARGEST_KEPT:
-        return _clean_parameters(schema, place)
+        return _clean_parameters(schema, place, budget).found
     try:
-        return _clean_kept(encoded)
+        kept = _clean_kept(encoded)
     except InvalidRequest:
-        return _clean_parameters(schema, place)  # complains again, and knows where
+        return _clean_parameters(schema, place, budget).found  # complains again, and knows where
+    _bounded(lambda: budget.spend(kept.steps), place)
+    return kept.found
+
+
+class _Kept(NamedTuple):
+    """Cleaned parameters, and what cleaning them took of a budget."""
+
+    found: CleanSchema | None
+    steps: int
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _clean_kept(encoded: bytes) -> CleanSchema | None:
+def _clean_kept(encoded: bytes) -> _Kept:
     """Clients send the same tools with every turn of a conversation, and cleaning them is most of the work of a request."""
-    return _clean_parameters(codec.decode(encoded), Place())
+    return _clean_parameters(codec.decode(encoded), Place(), SchemaBudget(len(encoded)))
 
 
-def _clean_parameters(schema: JsonObject, place: Place) -> CleanSchema | None:
-    cleaner = _Cleaner(schema, place, "invalid_function_parameters")
+def _clean_parameters(schema: JsonObject, place: Place, budget: SchemaBudget) -> _Kept:
+    cleaner = _Cleaner(schema, place, "invalid_function_parameters", budget)
+    before = budget.spent
     cleaned = _bounded(cleaner.clean_parameters, place)
-    return None if cleaned is None else CleanSchema(cleaned, cleaner.weakened)
+    return _Kept(None if cleaned is None else CleanSchema(cleaned, cleaner.weakened), budget.spent - before)
 
 
 def _bounded(work: Callable[[], T], place: Place) -> T:
@@ -115,15 +127,20 @@ def _bounded(work: Callable[[], T], place: Place) -> T:
     except RecursionError as error:  # definitions that merge with each other without end
         message = f"The schema in '{place}' is nested too deeply."
         raise InvalidRequest(message, param=str(place), code="invalid_value") from error
+    except TooLarge as error:
+        message = f"The schema in '{place}' is too large when its references and alternatives are written out."
+        raise InvalidRequest(message, param=str(place), code="invalid_value") from error
 
 
 class _Cleaner:
     """Cleans one document."""
 
-    def __init__(self, root: JsonObject, place: Place, code: str) -> None:
+    def __init__(self, root: JsonObject, place: Place, code: str, budget: SchemaBudget) -> None:
         self._root = root
         self._place = place
         self._code = code
+        self._budget = budget
+        self._merger = schema_merging.Merger(self._plain, budget)
         self._nodes = 0
         self._targets: dict[str, _Target] = {}  # by pointer
         self._waiting: list[_Target] = []  # the same, in order; grows while definitions are cleaned
@@ -165,6 +182,7 @@ class _Cleaner:
         self.weakened = self.weakened or len(branches) > 1
         properties: JsonObject = {}
         for branch in branches:
+            self._budget.spend(entries=len(branch.get("properties", ())) + len(branch.get("required", ())))
             for name, schema in branch.get("properties", {}).items():
                 known = properties.get(name)
                 properties[name] = schema if known is None or known == schema else {"anyOf": [known, schema]}
@@ -183,10 +201,7 @@ class _Cleaner:
         used = {target.name: self._definitions[target.name] for target in self._targets.values()}
         if used:
             root = {**root, "$defs": used}
-        try:
-            document, relaxed = schema_merging.tidy(root, MOST_NODES)
-        except schema_merging.TooLarge as error:
-            raise self._fault("is too large", "invalid_value") from error
+        document, relaxed = schema_merging.tidy(root, self._budget)
         self.weakened = self.weakened or relaxed
         return document
 
@@ -207,6 +222,7 @@ class _Cleaner:
     def _spend(self, depth: int) -> None:
         """Count one schema against the budget: what a client sends must cost bounded work."""
         self._nodes += 1
+        self._budget.spend()
         if depth > DEEPEST:
             raise self._fault("is nested too deeply", "invalid_value")
         if self._nodes > MOST_NODES:
@@ -245,20 +261,18 @@ class _Cleaner:
         """Merge what must hold together. A definition that holds itself adds nothing to itself."""
         base = {name: value for name, value in node.items() if name != "allOf"}
         merged: JsonObject = self._clean(base, depth + 1) or {} if base else {}
-        members = cast("list[JsonValue]", node["allOf"])
-        if len(members) > MOST_MEMBERS:
-            raise self._fault("is too large", "invalid_value")
-        for member in members:
+        for member in cast("list[JsonValue]", node["allOf"]):
             pointer = cast("JsonObject", member).get("$ref") if isinstance(member, dict) else None
             cleaned = (
                 self._inline(self._resolve(pointer), depth + 1) if isinstance(pointer, str) else self._clean(member, depth + 1)
             )
             if cleaned is None:
                 return None
-            merged = schema_merging.merge(merged, cleaned, self._plain)
+            merged = self._merger.merge(merged, cleaned)
         return merged
 
     def _inline(self, target: _Target, depth: int) -> JsonObject:
+        self._spend(depth)
         if target.name in self._open:
             return {}
         if target.name not in self._definitions:
@@ -287,7 +301,6 @@ class _Cleaner:
         """Replace a cleaned schema that is only a reference by what it refers to."""
         if "$ref" not in cleaned:
             return cleaned
-        self._spend(0)
         inlined = self._inline(self._named[cleaned["$ref"].removeprefix("#/$defs/")], 0)
         return {**inlined, **{name: value for name, value in cleaned.items() if name != "$ref"}}
 
@@ -364,7 +377,7 @@ class _Cleaner:
             name for name in as_list(node.get("required")) if isinstance(name, str) and schema_allows(properties, name)
         ]:
             cleaned["required"] = required
-        if ordering := [name for name in as_list(node.get("propertyOrdering")) if name in kept]:
+        if ordering := [name for name in as_list(node.get("propertyOrdering")) if isinstance(name, str) and name in kept]:
             cleaned["propertyOrdering"] = ordering
         others = node.get("additionalProperties")
         patterns = as_object(node.get("patternProperties"))
@@ -444,10 +457,10 @@ class _Cleaner:
         outside = {name: value for name, value in cleaned.items() if name in _BRANCH_ONLY}
         inside = {name: value for name, value in cleaned.items() if name not in _BRANCH_ONLY}
         if len(branches) == 1:
-            return schema_merging.merge(cleaned, branches[0], self._plain)
+            return self._merger.merge(cleaned, branches[0])
         if len(branches) * sum(len(inside.get(name, ())) for name in ("properties", "required", "enum")) > MOST_NODES:
             raise self._fault("is too large", "invalid_value")  # all of that would be said in each branch
-        pushed = schema_merging.push(branches, inside, self._plain)
+        pushed = self._merger.push(branches, inside)
         nested = inside.get("anyOf")
         return {**outside, "anyOf": pushed if nested is None else [*nested, *pushed]}
 

@@ -10,6 +10,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators import sealing
 from chromagent.translators.gemini import signatures
 from chromagent.translators.gemini.contents import (
     LARGEST_INTEGER,
@@ -126,11 +127,14 @@ class ConversationReader:
         if (legacy := reading.optional(message, "function_call", reading.mapping, place)) is not None:
             here = place.at("function_call")
             name = reading.required(legacy, "name", reading.text, here)
-            calls.append(HistoryCall("", name, _arguments(legacy.get("arguments")), None, legacy=True))
+            calls.append(HistoryCall("", name, _arguments(legacy.get("arguments"), here.at("arguments")), None, legacy=True))
         return calls
 
     def _tool_call(self, call: JsonObject, details: Mapping[str, str], place: Place) -> HistoryCall:
-        identifier, sealed = signatures.read_id(reading.optional(call, "id", reading.text, place) or "")
+        given = reading.optional(call, "id", reading.text, place) or ""
+        identifier, sealed = signatures.read_id(given)
+        if sealing.is_too_long(given, identifier):
+            raise sealing.too_long(place.at("id"))
         signature = signatures.of_call(call, details, identifier, sealed, self._call.reasoning_state)
         if call.get("type") == "custom" or "custom" in call:
             custom = reading.required(call, "custom", reading.mapping, place)
@@ -139,11 +143,15 @@ class ConversationReader:
             return HistoryCall(identifier, reading.required(custom, "name", reading.text, here), arguments, signature)
         function = reading.required(call, "function", reading.mapping, place)
         name = reading.required(function, "name", reading.text, place.at("function"))
-        return HistoryCall(identifier, name, _arguments(function.get("arguments")), signature)
+        arguments = _arguments(function.get("arguments"), place.at("function", "arguments"))
+        return HistoryCall(identifier, name, arguments, signature)
 
     def _read_tool(self, message: JsonObject, place: Place) -> None:
         self._close_group()
-        identifier, _ = signatures.read_id(reading.required(message, "tool_call_id", reading.text, place))
+        given = reading.required(message, "tool_call_id", reading.text, place)
+        identifier, _ = signatures.read_id(given)
+        if sealing.is_too_long(given, identifier):
+            raise sealing.too_long(place.at("tool_call_id"))
         asked = self._asked.get(identifier)
         if asked is None:
             explanation = "A message with role 'tool' must follow an assistant message with a matching 'tool_calls' id."
@@ -229,8 +237,8 @@ def _urls(images: JsonValue) -> Iterator[str]:
             yield url
 
 
-def _arguments(value: JsonValue) -> JsonObject:
-    """Read arguments of history: an object always, whatever the model once wrote (wire-gemini §2.5)."""
+def _arguments(value: JsonValue, place: Place) -> JsonObject:
+    """Read arguments of history: an object always, whatever the model once wrote. Raises `InvalidRequest` if it is too deep."""
     if value is None:
         return {}
     if isinstance(value, dict):
@@ -240,8 +248,11 @@ def _arguments(value: JsonValue) -> JsonObject:
         return {}
     try:
         document = codec.decode(text)
+    except codec.NestedTooDeeply as error:
+        raise reading.too_deep(place) from error
     except codec.MalformedJson:
         return {"arguments": text}
+    reading.refuse_deep(document, place)
     if document is None:
         return {}
     return cast("JsonObject", _exact(document)) if isinstance(document, dict) else {"arguments": text}

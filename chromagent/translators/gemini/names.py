@@ -18,6 +18,8 @@ class NameMap:
         unique = dict.fromkeys(names)
         self._there = {name: name for name in unique if _VALID.fullmatch(name)}
         self._back = dict(self._there)
+        self._next_number: dict[str, int] = {}
+        """By the beginning that shortened names share: all lower numbers are taken."""
         for name in unique:
             if name not in self._there:
                 self._add(name)
@@ -41,10 +43,17 @@ class NameMap:
         base = re.sub(r"[^A-Za-z0-9_.:-]", "_", name)
         if not re.match(r"[A-Za-z_]", base):
             base = f"_{base}"
-        base = candidate = base[:_LONGEST]
-        number = 2
-        while candidate in self._back:
-            candidate = f"{base[: _LONGEST - 4]}_{number}"
-            number += 1
+        candidate = base[:_LONGEST]
+        if candidate in self._back:
+            beginning = base[: _LONGEST - 4]
+            number = self._next_number.get(beginning, 2)
+            while (candidate := _numbered(beginning, number)) in self._back:
+                number += 1
+            self._next_number[beginning] = number + 1
         self._there[name] = candidate
         self._back[candidate] = name
+
+
+def _numbered(beginning: str, number: int) -> str:
+    suffix = f"_{number}"
+    return f"{beginning[: _LONGEST - len(suffix)]}{suffix}"

@@ -8,8 +8,8 @@ from typing import Final, cast
 
 from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
-from chromagent.translators.gemini.json_schema import MOST_NODES
-from chromagent.translators.gemini.schema_merging import TooLarge
+from chromagent.translators.budget import SchemaBudget
+from chromagent.translators.gemini.schema_merging import spend_on_copy
 
 _DEEPEST_REFERENCE: Final = 3
 _FORMATS: Final = {"STRING": ("enum", "date-time"), "NUMBER": ("float", "double"), "INTEGER": ("int32", "int64")}
@@ -27,22 +27,20 @@ _KEPT: Final = (
 )
 
 
-def to_openapi(document: JsonObject) -> JsonObject:
+def to_openapi(document: JsonObject, budget: SchemaBudget) -> JsonObject:
     """Rewrite a cleaned document. Raises `TooLarge` when the references, written out, are too much."""
-    return _Writer(cast("dict[str, JsonObject]", document.get("$defs", {}))).write(document)
+    return _Writer(cast("dict[str, JsonObject]", document.get("$defs", {})), budget).write(document)
 
 
 class _Writer:
-    def __init__(self, definitions: dict[str, JsonObject]) -> None:
+    def __init__(self, definitions: dict[str, JsonObject], budget: SchemaBudget) -> None:
         self._definitions = definitions
+        self._budget = budget
         self._open: list[str] = []
-        self._left = MOST_NODES
 
     def write(self, schema: JsonObject) -> JsonObject:
         """Write one schema, never without a type: an untyped one makes Gemini 3 write malformed calls."""
-        self._left -= 1
-        if self._left < 0:
-            raise TooLarge
+        spend_on_copy(schema, self._budget)
         if "$ref" in schema:
             return self._write_reference(schema)
         if "anyOf" in schema:
@@ -64,7 +62,7 @@ class _Writer:
         self._open.append(name)
         written = self.write(self._definitions[name])
         self._open.pop()
-        return _add(written, {"description": schema["description"]}) if "description" in schema else written
+        return self._add(written, {"description": schema["description"]}) if "description" in schema else written
 
     def _write_alternatives(self, schema: JsonObject) -> JsonObject:
         branches = cast("list[JsonObject]", schema["anyOf"])
@@ -72,14 +70,16 @@ class _Writer:
         for branch in branches:
             if branch.get("type") != "null":
                 inner = self.write(branch)
-                written += cast("list[JsonObject]", inner.get("anyOf", [inner]))
+                found = cast("list[JsonObject]", inner.get("anyOf", [inner]))
+                self._budget.spend(0, entries=len(found))
+                written += found
         if not written:
             return {"type": "STRING", "nullable": True}
         whole: JsonObject = {"anyOf": written} if len(written) > 1 else written[0]
         if any(branch.get("type") == "null" for branch in branches):
-            whole = _add(whole, {"nullable": True})
+            whole = self._add(whole, {"nullable": True})
         description = schema.get("description")
-        return whole if description is None else _add(whole, {"description": description}, missing_only=True)
+        return whole if description is None else self._add(whole, {"description": description}, missing_only=True)
 
     def _write_values(self, schema: JsonObject, written: JsonObject) -> None:
         if (values := schema.get("enum")) is not None:
@@ -114,12 +114,12 @@ class _Writer:
             return {"type": "STRING"}
         return self.write(members[0] if len(members) == 1 else {"anyOf": members})
 
-
-def _add(written: JsonObject, members: JsonObject, *, missing_only: bool = False) -> JsonObject:
-    """Add members to a schema; `anyOf` must stand alone, so its branches take them."""
-    if "anyOf" in written:
-        return {"anyOf": [_add(branch, members, missing_only=missing_only) for branch in written["anyOf"]]}
-    return {**members, **written} if missing_only else {**written, **members}
+    def _add(self, written: JsonObject, members: JsonObject, *, missing_only: bool = False) -> JsonObject:
+        """Add members to a schema; `anyOf` must stand alone, so its branches take them."""
+        spend_on_copy(members, self._budget)
+        if "anyOf" in written:
+            return {"anyOf": [self._add(branch, members, missing_only=missing_only) for branch in written["anyOf"]]}
+        return {**members, **written} if missing_only else {**written, **members}
 
 
 def _note(written: JsonObject, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from chromagent.codec import JsonObject
 from chromagent.errors import GatewayError, InvalidRequest
 from chromagent.translators import lenient
+from chromagent.translators.budget import SchemaBudget
 from chromagent.translators.folding import fold
 from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, signatures, tools
 from chromagent.translators.gemini.contents import ContentWriter, HistoryCall, SystemTurn, Turn
@@ -102,7 +103,8 @@ class GeminiTranslation:
         media = MediaReader(call, http_media=options.http_media, developer=developer)
         conversation = messages.ConversationReader(call, media)
         turns = conversation.read()
-        toolset = tools.read_tools(request, self._profile)
+        schemas = SchemaBudget()
+        toolset = tools.read_tools(request, self._profile, schemas)
         choice = tools.read_choice(request, toolset)
         names = NameMap([*toolset.functions, *(made.name for made in conversation.calls)])
         if conversation.calls and self._works_around(errors.SIGNATURES, weakens="messages"):
@@ -125,7 +127,7 @@ class GeminiTranslation:
             self._works_around(errors.TURNS)
         body: JsonObject = {"contents": contents}
         config = self._generation(writer.resolution)
-        wanted = generation.read_format(request.get("response_format"))
+        wanted = generation.read_format(request.get("response_format"), schemas)
         choice, systems = self._put_format(config, wanted, toolset, choice, systems)
         if systems:
             body["systemInstruction"] = {"parts": [{"text": text} for text in systems]}
@@ -212,7 +214,8 @@ class GeminiTranslation:
             toolset.functions, toolset.built_in = {}, {}
         config["responseMimeType"] = "application/json"
         if wanted.schema is not None and self._openapi("response_format"):
-            config["responseSchema"] = tools.to_openapi(wanted.schema, tools.Place(("response_format", "json_schema", "schema")))
+            place = tools.Place(("response_format", "json_schema", "schema"))
+            config["responseSchema"] = tools.to_openapi(wanted.schema, place, toolset.budget)
         elif wanted.schema is not None:
             config["responseJsonSchema"] = wanted.schema
         return choice, systems

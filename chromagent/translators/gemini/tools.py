@@ -3,7 +3,7 @@
 Source: wire-gemini §2.6 and §2.8. Tools are read first; they are written when the names of the whole conversation are known.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -13,7 +13,8 @@ from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators import lenient
-from chromagent.translators.gemini import json_schema, schema_merging
+from chromagent.translators.budget import SchemaBudget, TooLarge
+from chromagent.translators.gemini import json_schema
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.profiles import Profile
 
@@ -52,6 +53,8 @@ class ToolSet(msgspec.Struct):
     functions: dict[str, Declaration]
     """By name, in the client's order."""
     built_in: dict[str, JsonObject]
+    budget: SchemaBudget
+    """For all schemas of the request."""
     legacy: bool = False
     """They came as `functions`: answers use `function_call`."""
     weakened: bool = False
@@ -74,9 +77,9 @@ class ToolChoice(NamedTuple):
 _AUTO: Final = ToolChoice("auto")
 
 
-def read_tools(request: Mapping[str, JsonValue], profile: Profile) -> ToolSet:
+def read_tools(request: Mapping[str, JsonValue], profile: Profile, budget: SchemaBudget) -> ToolSet:
     """Read `tools`, `functions` and `web_search_options`. Raises `InvalidRequest`."""
-    tools = ToolSet({}, {})
+    tools = ToolSet({}, {}, budget)
     for index, tool in enumerate(request.get("tools") or []):
         _read_tool(tools, tool, index)
     if functions := request.get("functions"):
@@ -117,7 +120,7 @@ def _read_function(tools: ToolSet, function: JsonObject, index: int, place: Plac
     name = _read_name(tools, function, place)
     description = reading.optional(function, "description", reading.text, place) or ""
     parameters = reading.optional(function, "parameters", reading.mapping, place)
-    cleaned = json_schema.clean_parameters(parameters, place.at("parameters")) if parameters else None
+    cleaned = json_schema.clean_parameters(parameters, place.at("parameters"), tools.budget) if parameters else None
     tools.weakened |= cleaned is not None and cleaned.weakened
     schema = None if cleaned is None else cleaned.schema
     strict = reading.optional(function, "strict", reading.boolean, place) or False
@@ -200,32 +203,37 @@ def write_tools(tools: ToolSet, choice: ToolChoice, names: NameMap, *, openapi: 
     """Return Gemini's `tools`: one element with all functions, then one for each built-in tool."""
     kept = list(tools.functions.values())
     if choice.mode == "auto" and choice.names is not None:
-        kept = [function for function in kept if function.name in choice.names]
+        chosen = frozenset(choice.names)
+        kept = [function for function in kept if function.name in chosen]
     written: list[JsonObject] = []
     if kept:
-        written.append({"functionDeclarations": [_write_declaration(function, names, openapi=openapi) for function in kept]})
+        written.append(
+            {"functionDeclarations": [_write_declaration(function, names, tools.budget if openapi else None) for function in kept]}
+        )
     written += [{name: options} for name, options in tools.built_in.items()]
     return written
 
 
-def _write_declaration(function: Declaration, names: NameMap, *, openapi: bool) -> JsonObject:
+def _write_declaration(function: Declaration, names: NameMap, openapi: SchemaBudget | None) -> JsonObject:
+    """Write one declaration; where a budget is given, in the form of old endpoints."""
     declaration: JsonObject = {"name": names.there(function.name)}
     if function.description:
         declaration["description"] = function.description
-    if function.schema is not None and openapi:
-        declaration["parameters"] = to_openapi(function.schema, Place(("tools", function.index, "function", "parameters")))
+    if function.schema is not None and openapi is not None:
+        place = Place(("tools", function.index, "function", "parameters"))
+        declaration["parameters"] = to_openapi(function.schema, place, openapi)
     elif function.schema is not None:
         declaration["parametersJsonSchema"] = function.schema
     return declaration
 
 
-def to_openapi(schema: JsonObject, place: Place) -> JsonObject:
-    """Rewrite a cleaned schema for old endpoints. Raises `InvalidRequest` when it grows too large."""
+def to_openapi(schema: JsonObject, place: Place, budget: SchemaBudget) -> JsonObject:
+    """Rewrite a cleaned schema for old endpoints. Raises `InvalidRequest` when it grows too large or too deep."""
     from chromagent.translators.gemini import openapi_schema  # noqa: PLC0415 - few endpoints are so old
 
     try:
-        return openapi_schema.to_openapi(schema)
-    except schema_merging.TooLarge as error:
+        return openapi_schema.to_openapi(schema, budget)
+    except (TooLarge, RecursionError) as error:
         raise wrong_value(place, "The schema is too large when its references are written out.") from error
 
 
@@ -243,10 +251,8 @@ def write_choice(tools: ToolSet, choice: ToolChoice, names: NameMap, *, validate
         if choice.names is not None:
             config["allowedFunctionNames"] = [names.there(name) for name in choice.names]
         return config
-    if validated and any(_is_offered(function, choice.names) and function.strict for function in tools.functions.values()):
-        return VALIDATED
-    return None
-
-
-def _is_offered(function: Declaration, names: Iterable[str] | None) -> bool:
-    return names is None or function.name in names
+    if not validated:
+        return None
+    offered = tools.functions if choice.names is None else dict.fromkeys(choice.names)
+    strict = any(function.strict and name in offered for name, function in tools.functions.items())
+    return VALIDATED if strict else None

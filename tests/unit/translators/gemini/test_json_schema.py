@@ -11,6 +11,7 @@ from chromagent.errors import InvalidRequest
 from chromagent.local.vertex.gemini_rules import check_json_schema, check_typed
 from chromagent.local.vertex.shapes import inner_schemas
 from chromagent.schema.reading import Place
+from chromagent.translators.budget import SchemaBudget
 from chromagent.translators.gemini import json_schema
 from chromagent.translators.gemini.openapi_schema import to_openapi
 from tests.support import json_schemas
@@ -33,7 +34,7 @@ def references(schema: Any) -> set[str]:
 def test_any_document_becomes_what_gemini_accepts_or_a_400(document: dict[str, Any]) -> None:
     before = deepcopy(document)
     try:
-        cleaned = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
+        cleaned = json_schema.clean(document, PLACE, SchemaBudget(), code="invalid_json_schema").schema
     except InvalidRequest as error:
         assert error.param == str(PLACE)
         return
@@ -48,17 +49,17 @@ def test_any_document_becomes_what_gemini_accepts_or_a_400(document: dict[str, A
 @settings(max_examples=100, deadline=None)
 def test_any_document_becomes_the_older_language_or_a_400(document: dict[str, Any]) -> None:
     try:
-        cleaned = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
+        cleaned = json_schema.clean(document, PLACE, SchemaBudget(), code="invalid_json_schema").schema
     except InvalidRequest:
         return
-    check_typed(to_openapi(cleaned), "schema")
+    check_typed(to_openapi(cleaned, SchemaBudget()), "schema")
 
 
 @given(json_schemas.DOCUMENTS)
 @settings(max_examples=100, deadline=None)
 def test_parameters_are_an_object_nothing_or_a_400(document: dict[str, Any]) -> None:
     try:
-        cleaned = json_schema.clean_parameters(document, PLACE)
+        cleaned = json_schema.clean_parameters(document, PLACE, SchemaBudget())
     except InvalidRequest as error:
         assert error.param == str(PLACE)
         return
@@ -70,7 +71,7 @@ def test_parameters_are_an_object_nothing_or_a_400(document: dict[str, Any]) -> 
 @given(json_schemas.SENSIBLE)
 @settings(max_examples=150, deadline=None)
 def test_no_property_is_lost_or_renamed(document: dict[str, Any]) -> None:
-    cleaned = json_schema.clean_parameters(document, PLACE)
+    cleaned = json_schema.clean_parameters(document, PLACE, SchemaBudget())
     assert cleaned is not None
     assert json_schemas.property_names(cleaned.schema, cleaned.schema) == json_schemas.property_names(document, document)
 
@@ -78,8 +79,8 @@ def test_no_property_is_lost_or_renamed(document: dict[str, Any]) -> None:
 @given(json_schemas.SENSIBLE)
 @settings(max_examples=100, deadline=None)
 def test_what_is_clean_stays_as_it_is(document: dict[str, Any]) -> None:
-    once = json_schema.clean(document, PLACE, code="invalid_json_schema").schema
-    assert json_schema.clean(once, PLACE, code="invalid_json_schema").schema == once
+    once = json_schema.clean(document, PLACE, SchemaBudget(), code="invalid_json_schema").schema
+    assert json_schema.clean(once, PLACE, SchemaBudget(), code="invalid_json_schema").schema == once
 
 
 def test_a_schema_nested_too_deeply_is_a_400() -> None:
@@ -87,14 +88,14 @@ def test_a_schema_nested_too_deeply_is_a_400() -> None:
     for _ in range(70):
         document = {"type": "object", "properties": {"a": document}}
     with pytest.raises(InvalidRequest, match="nested too deeply"):
-        json_schema.clean_parameters(document, PLACE)
+        json_schema.clean_parameters(document, PLACE, SchemaBudget())
 
 
 def test_definitions_that_double_at_every_step_do_not_explode() -> None:
     definitions: dict[str, Any] = {f"d{step}": {"anyOf": [{"$ref": f"#/$defs/d{step + 1}"}] * 2} for step in range(40)}
     definitions["d40"] = {"type": "string"}
     cleaned = json_schema.clean_parameters(
-        {"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}, PLACE
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}, PLACE, SchemaBudget()
     )
     assert cleaned is not None
     assert len(json.dumps(cleaned.schema)) < 20_000
@@ -107,16 +108,16 @@ REAL += [pytest.param(json.loads(path.read_text())["schema"], id=path.stem) for 
 
 @pytest.mark.parametrize("document", REAL)
 def test_schemas_of_real_tools_keep_every_property_and_are_accepted(document: dict[str, Any]) -> None:
-    cleaned = json_schema.clean_parameters(document, PLACE)
+    cleaned = json_schema.clean_parameters(document, PLACE, SchemaBudget())
     assert cleaned is not None
     check_json_schema(cleaned.schema, "schema")
-    check_typed(to_openapi(cleaned.schema), "schema")
+    check_typed(to_openapi(cleaned.schema, SchemaBudget()), "schema")
     assert json_schemas.property_names(cleaned.schema, cleaned.schema) == json_schemas.property_names(document, document)
 
 
 @pytest.mark.parametrize("document", REAL)
 def test_what_is_required_stays_required_but_in_endless_loops(document: dict[str, Any]) -> None:
-    cleaned = json_schema.clean_parameters(document, PLACE)
+    cleaned = json_schema.clean_parameters(document, PLACE, SchemaBudget())
     assert cleaned is not None
     root = document["$defs"][document["$ref"].removeprefix("#/$defs/")] if "$ref" in document else document
     assert cleaned.schema.get("required", []) == root.get("required", [])
