@@ -97,6 +97,7 @@ class ChatCompletions:
             deadline=deadline,
             betas=_betas(request.headers.get("anthropic-beta")),
             gcs_buckets=self._settings.gcs_buckets | caller.gcs_buckets,
+            allowed_resources=caller.allowed_resources,
         )
 
     async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:

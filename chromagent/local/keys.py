@@ -35,9 +35,10 @@ def issue(
     days: int | None = None,
     models: Sequence[str] = (),
     buckets: Sequence[str] = (),
+    resources: Sequence[str] = (),
     limits: Mapping[str, str] | None = None,
 ) -> tuple[str, JsonObject]:
-    """Return a new key and its record for the document of client keys. Raises `StartError` for a rate that is none."""
+    """Return a new key and its record for the document of client keys. Raises `StartError` for a record that is not valid."""
     key = create_key()
     record: JsonObject = {"id": f"key_{secrets.token_hex(6)}", "name": name, "sha256": hash_key(key)}
     if days is not None:
@@ -46,6 +47,8 @@ def issue(
         record["models"] = list(models)
     if buckets:
         record["gcs_buckets"] = list(buckets)
+    if resources:
+        record["allowed_resources"] = list(resources)
     if limits:
         record["limits"] = dict(limits)
     try:
@@ -69,7 +72,7 @@ def rotate(records: Sequence[JsonObject], which: str, *, overlap_days: int = OVE
         raise StartError(f"every key called {which} is disabled: issue a new one")
     old = live[-1]
     key, fresh = issue(str(old.get("name", "")))
-    inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets") if name in old}
+    inherited = {name: old[name] for name in ("models", "limits", "gcs_buckets", "allowed_resources") if name in old}
     ends = _in_days(overlap_days)
     kept = [{**record, "expires_at": _earlier(record, ends)} if record["id"] in chosen else record for record in records]
     return key, [*kept, {**fresh, **inherited}]

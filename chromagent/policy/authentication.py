@@ -10,7 +10,6 @@ import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from chromagent import telemetry
@@ -41,15 +40,14 @@ class Caller(NamedTuple):
     id: str
     name: str = ""
     models: tuple[str, ...] = ()
+    """Patterns of the models that it may use (`model_patterns`); empty means all."""
     gcs_buckets: frozenset[str] = frozenset()
     requests: str | None = None
     """This key's own rate of requests."""
     tokens: str | None = None
     """This key's own rate of tokens."""
-
-    def may_use(self, model: str) -> bool:
-        """Say whether this caller may use a public model id; no patterns means all."""
-        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+    allowed_resources: tuple[str, ...] = ()
+    """Prefixes of resource names, beyond those that a backend allows everybody."""
 
 
 ANONYMOUS: Final = Caller("anonymous")
@@ -180,7 +178,15 @@ class Authenticator:
 
 def _caller(record: KeyRecord) -> Caller:
     limits = record.limits
-    return Caller(record.id, record.name, record.models, frozenset(record.gcs_buckets), limits.requests, limits.tokens)
+    return Caller(
+        record.id,
+        record.name,
+        record.models,
+        frozenset(record.gcs_buckets),
+        limits.requests,
+        limits.tokens,
+        record.allowed_resources,
+    )
 
 
 def _reason(error: Exception) -> str:

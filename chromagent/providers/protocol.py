@@ -24,6 +24,8 @@ class Backend(Struct, frozen=True):
     timeout: float = 600.0
     max_retries: int = 2
     strict: bool = False
+    allowed_resources: tuple[str, ...] = ()
+    """Resources that every caller of this backend may name."""
 
 
 class Ask(Struct, frozen=True):
@@ -38,6 +40,8 @@ class Ask(Struct, frozen=True):
     """On the event loop's clock: when the whole request must be over."""
     betas: tuple[str, ...] = ()
     gcs_buckets: frozenset[str] = frozenset()
+    allowed_resources: tuple[str, ...] = ()
+    """Resources that this caller may name."""
 
 
 class Report(Struct):

@@ -115,6 +115,7 @@ class VertexProvider:
             betas=ask.betas,
             repairs=frozenset(repair for repair, until in refused.items() if until > now),
             gcs_buckets=ask.gcs_buckets,
+            allowed_resources=self.backend.allowed_resources + ask.allowed_resources,
             memory=self._memory,
         )
 

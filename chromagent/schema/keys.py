@@ -18,6 +18,16 @@ Rate: TypeAlias = Annotated[
 """Limits in the notation of the `limits` library, several divided by `;`."""
 
 
+ResourcePrefix: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*(/[A-Za-z0-9][A-Za-z0-9._:-]*)*/?\Z",
+        description="a resource name or the first segments of one, such as projects/P/locations/L/ragCorpora or cachedContents/123",
+    ),
+]
+"""Whole path segments. One that does not begin with `projects/` is below the project and location of the upstream call."""
+
+
 class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """Rates of one key, instead of those for all keys."""
 
@@ -26,7 +36,7 @@ class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One issued key. `models` are shell-style patterns of public model ids; empty allows all."""
+    """One issued key. `models` are shell-style patterns of public model ids (docs/security.md); empty allows all."""
 
     id: Annotated[str, Meta(min_length=1, max_length=120)]
     name: str = ""
@@ -36,6 +46,7 @@ class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     models: tuple[str, ...] = ()
     limits: KeyLimits = KeyLimits()
     gcs_buckets: tuple[str, ...] = ()
+    allowed_resources: tuple[ResourcePrefix, ...] = ()
 
     def __post_init__(self) -> None:
         force_setattr(self, "sha256", self.sha256.lower())

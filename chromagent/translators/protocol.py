@@ -53,6 +53,8 @@ class Call(Struct, frozen=True):
     """Remote files by URL: those that `Translator.remote_media` asked for."""
     gcs_buckets: frozenset[str] = frozenset()
     """Names of the Cloud Storage buckets that this caller may have read with the gateway's rights."""
+    allowed_resources: tuple[str, ...] = ()
+    """Prefixes of the resource names that this caller may have used with the gateway's rights: the backend's and the key's."""
     memory: MutableMapping[str, object] = {}
     """Reasoning state by tool-call id, kept within this process; bounded by its owner. Read for history, written by answers."""
 
