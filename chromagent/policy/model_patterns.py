@@ -46,7 +46,7 @@ def allows(patterns: Collection[str], model: str, backends: Collection[str], *, 
     vendor = OWNERS[family] if family else ""
     for pattern in patterns:
         wanted = _read(pattern, backends, is_pattern=True)
-        right_backend = _matches(asked.backend, wanted.backend) and (wanted.backend != "" or not asked.backend)
+        right_backend = _matches(asked.backend, wanted.backend)
         if right_backend and wanted.vendor in ("", vendor) and _matches(asked.model, wanted.model):
             return True
     return False

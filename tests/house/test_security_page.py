@@ -7,7 +7,9 @@ import pytest
 from tests.support.processes import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
-CLAIMS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| threat ", "| a client may name "))]
+CLAIMS = [
+    line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| threat ", "| a client may name "))
+]
 NAMES = sorted(set(re.findall(r"`(tests/[\w./:-]+)`", PAGE)))
 
 

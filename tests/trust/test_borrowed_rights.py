@@ -8,6 +8,9 @@ import pytest
 
 from chromagent import config
 from chromagent.local import keys
+from chromagent.schema import documents
+from chromagent.schema.documents import FaultyDocumentError
+from chromagent.translators.gemini.options import GeminiOptions
 from tests.support import answers
 from tests.support.apps import CLAUDE, GEMINI, chat, post, settings
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -384,9 +387,25 @@ async def test_model_armor_is_the_operators() -> None:
     floor = {"safety": {"floor": "BLOCK_ONLY_HIGH"}}
     assert await refused(chat(extra_body=other), options=floor, allowed_resources=["projects/p"]) == param
     setting = [{"category": HARASSMENT, "threshold": "BLOCK_NONE"}]
-    assert await refused(chat(safety_settings=setting), options=options) == "safety_settings"
+    reply, sent = await ask(chat(safety_settings=setting), options=options)
+    assert (reply.json()["error"]["code"], sent) == ("unsupported_parameter", [])
     _, [sent] = await ask(chat(extra_body=other), allowed_resources=[f"{PARENT}/templates"])
     assert sent["modelArmorConfig"] == {"promptTemplateName": f"{PARENT}/templates/weak"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model_armor": {"prompt_template": TEMPLATE}, "safety": {"floor": "OFF"}},
+        {"model_armor": {"prompt_template": TEMPLATE}, "surface": "developer"},
+        {"safety": {"floor": "BLOCK_SOME"}},
+        {"safety": {"floor": {"HARASSMENT": "OFF"}}},
+        {"safety": {"flor": "OFF"}},
+    ],
+)
+def test_guards_that_cannot_work_are_found_at_the_start(options: dict[str, Any]) -> None:
+    with pytest.raises(FaultyDocumentError):
+        documents.read(options, GeminiOptions)
 
 
 @pytest.mark.parametrize("name", ["team", "Team", "TEAM"])

@@ -159,7 +159,18 @@ def test_a_variable_cannot_keep_keys() -> None:
 
 def test_a_key_brings_its_rights_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.json"
-    rights = ("--requests", "60/minute", "--tokens", "50000/minute", "--buckets", "images", "--resources", "cachedContents", "--days", "3")
+    rights = (
+        "--requests",
+        "60/minute",
+        "--tokens",
+        "50000/minute",
+        "--buckets",
+        "images",
+        "--resources",
+        "cachedContents",
+        "--days",
+        "3",
+    )
     assert run(capsys, "keys", "new", "--name", "ci", *rights, "--store", f"file:{path}")[0] == 0
     [record] = document(path)
     assert record["limits"] == {"requests": "60/minute", "tokens": "50000/minute"}
