@@ -18,6 +18,7 @@ from chromagent import codec
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.schema import documents
 from chromagent.schema.documents import Fault, FaultyDocumentError
+from chromagent.schema.keys import ResourcePrefix
 from chromagent.schema.rates import Rate
 
 PREFIX: Final = "CHROMAGENT_"
@@ -84,6 +85,10 @@ class Backend(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Sent with every call to it."""
     model_mapping: dict[str, str | tuple[str, ...]] = {}
     """Public model id → upstream id, or a list of routes in order: `backend/upstream id`, or an id of this backend."""
+    allowed_resources: tuple[ResourcePrefix, ...] = ()
+    """Resources that requests may name, used with the gateway's own rights (caches, RAG corpora, data stores, engines, Model Armor
+    templates): prefixes of whole path segments, such as `cachedContents` or `projects/P/locations/L/ragCorpora/123`. A key may have
+    more."""
     timeout: Annotated[float, Meta(gt=0, le=3600)] | None = None
     """Instead of the general one."""
     max_retries: Annotated[int, Meta(ge=0, le=10)] | None = None

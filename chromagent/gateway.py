@@ -25,7 +25,7 @@ class Gateway:
     def routes(self, ask: Ask, caller: Caller) -> Sequence[Route]:
         """Return the routes that may serve this request. Raises `ModelNotFound`."""
         model = ask.request["model"]
-        if not caller.may_use(model.strip()):
+        if not self._router.allows(caller.models, model):
             raise ModelNotFound(f"The model '{model}' does not exist or you do not have access to it.")
         return self.rests.order(self._router.routes(model))
 

@@ -62,6 +62,7 @@ class Upstreams:
                 timeout=settings.timeout if backend.timeout is None else backend.timeout,
                 max_retries=settings.max_retries if backend.max_retries is None else backend.max_retries,
                 strict=settings.strict,
+                allowed_resources=backend.allowed_resources,
             ),
             options={"tool_call_ids": settings.tool_call_ids, **backend.options},
             means=registry.Means(self._client, self._identity(backend), self._fetch, self._reasoning_states),

@@ -175,7 +175,7 @@ variable "deadlines" {
 
 variable "backends" {
   description = <<-EOT
-    Upstreams by name: provider, enabled, project, locations, base_url, auth, api_key, credentials, additional_headers, model_mapping, timeout, max_retries.
+    Upstreams by name: provider, enabled, project, locations, base_url, auth, api_key, credentials, additional_headers, model_mapping, allowed_resources, timeout, max_retries.
     `vertex-gemini` and `vertex-anthropic` exist unless disabled. api_key and credentials name an entry of provider_keys, or a secret's reference;
     model_mapping gives each public id a list of routes. Such as: { vertex-gemini = { locations = ["eu", "global"], model_mapping = { fast = ["gemini-3.8-flash"] } } }
   EOT

@@ -50,7 +50,7 @@ def switches(package: str) -> Iterator[str]:
         kind = ast.unparse(node.annotation)
         values = " · ".join(re.findall(r"'([^']+)'", kind)) or kind.partition("[")[0]
         default = ast.unparse(node.value) if node.value is not None else ""
-        default = "empty" if default in ("()", "{}", "''") else default.strip("'")
+        default = "empty" if default.endswith("()") or default in ("{}", "''") else default.strip("'")
         yield f"| `{ast.unparse(node.target)}` | {values} | `{default}` | {meaning} |"
 
 

@@ -136,6 +136,7 @@ class ChatCompletions:
             share=share,
             in_thread=partial(self._threads.run, share),
             large=large,
+            allowed_resources=admission.caller.allowed_resources,
         )
 
     async def _complete_cached(self, cache: ResponseCache, ask: Ask, request: Request, reply: Reply, outcome: Outcome) -> None:

@@ -26,7 +26,7 @@ class Models:
     async def list(self, request: Request, reply: Reply, outcome: Outcome) -> None:
         """Answer with all models that this caller may use."""
         caller = await self._admit(request, reply, outcome)
-        await reply.json(200, to_list([model for name, model in self._known().items() if caller.may_use(name)]))
+        await reply.json(200, to_list([model for name, model in self._known().items() if self._router.allows(caller.models, name)]))
 
     async def retrieve(self, request: Request, reply: Reply, outcome: Outcome, name: str) -> None:
         """Answer with one model. Raises `ModelNotFound`; chat may still pass an unknown id through."""
@@ -41,7 +41,7 @@ class Models:
 
     def _find(self, name: str, caller: Caller) -> JsonObject:
         model = self._known().get(name)
-        if model is None or not caller.may_use(name):
+        if model is None or not self._router.allows(caller.models, name):
             raise ModelNotFound(f"The model '{name}' does not exist or you do not have access to it.")
         return model
 

@@ -66,6 +66,14 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--buckets", nargs="+", default=(), type=_filled, metavar="NAME", help="Cloud Storage buckets that its requests may name"
     )
+    new.add_argument(
+        "--resources",
+        nargs="+",
+        default=(),
+        type=_filled,
+        metavar="PREFIX",
+        help="resources that its requests may name, such as cachedContents or projects/P/locations/L/ragCorpora/123",
+    )
     new.set_defaults(command=_new_key)
     for name, text, command in (
         ("list", "list the keys of the store", _list_keys),
@@ -146,7 +154,14 @@ def _check(chosen: argparse.Namespace) -> int:
 def _new_key(chosen: argparse.Namespace) -> None:
     rates = {"requests": chosen.requests, "tokens": chosen.tokens}
     limits = {kind: rate for kind, rate in rates.items() if rate is not None}
-    key, record = keys.issue(chosen.name, days=chosen.days, models=chosen.models, buckets=chosen.buckets, limits=limits)
+    key, record = keys.issue(
+        chosen.name,
+        days=chosen.days,
+        models=chosen.models,
+        buckets=chosen.buckets,
+        resources=chosen.resources,
+        limits=limits,
+    )
     if chosen.store is None:
         print(codec.encode_text(record))
     else:

@@ -37,9 +37,10 @@ def issue(
     days: int | None = None,
     models: Sequence[str] = (),
     buckets: Sequence[str] = (),
+    resources: Sequence[str] = (),
     limits: Mapping[str, str] | None = None,
 ) -> tuple[str, JsonObject]:
-    """Return a new key and its record for the document of client keys. Raises `StartError` for a rate that is none."""
+    """Return a new key and its record for the document of client keys. Raises `StartError` for a record that is not valid."""
     key = create_key()
     record: JsonObject = {"id": f"key_{secrets.token_hex(6)}", "name": name, "sha256": hash_key(key)}
     if days is not None:
@@ -48,6 +49,8 @@ def issue(
         record["models"] = list(models)
     if buckets:
         record["gcs_buckets"] = list(buckets)
+    if resources:
+        record["allowed_resources"] = list(resources)
     if limits:
         record["limits"] = dict(limits)
     try:

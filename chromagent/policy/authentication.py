@@ -10,7 +10,6 @@ import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from chromagent import telemetry
@@ -47,6 +46,7 @@ class Caller(NamedTuple):
     id: str
     name: str = ""
     models: tuple[str, ...] = ()
+    """Patterns of the models that it may use (`model_patterns`); empty means all."""
     gcs_buckets: frozenset[str] = frozenset()
     requests: str | None = None
     """This key's own rate of requests."""
@@ -56,10 +56,8 @@ class Caller(NamedTuple):
     """Whose limits this key uses up: those of the key that it succeeded, else its own."""
     concurrent: int | None = None
     """How many requests of this key may run at the same time in one instance."""
-
-    def may_use(self, model: str) -> bool:
-        """Say whether this caller may use a public model id; no patterns means all."""
-        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+    allowed_resources: tuple[str, ...] = ()
+    """Prefixes of resource names, beyond those that a backend allows everybody."""
 
 
 ANONYMOUS: Final = Caller("anonymous", limits_id="anonymous")
@@ -237,6 +235,7 @@ def _caller(record: KeyRecord) -> Caller:
         limits.tokens,
         record.limits_id or record.id,
         limits.concurrent,
+        record.allowed_resources,
     )
 
 

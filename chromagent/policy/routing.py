@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from chromagent.catalog import Family, family_of
 from chromagent.errors import GatewayError, ModelNotFound
+from chromagent.policy import model_patterns
 
 LONGEST_REST: Final = 60.0
 MOST_KNOWN: Final = 256
@@ -39,6 +40,7 @@ class Router:
         self._backends = backends
         self._default = default
         self._known = lru_cache(MOST_KNOWN)(self._find)
+        self._allowed = lru_cache(MOST_KNOWN)(self._is_allowed)
 
     @property
     def mapped_models(self) -> dict[str, str]:
@@ -51,6 +53,14 @@ class Router:
         if not (found := self._known(name)):
             raise ModelNotFound(f"The model '{name}' does not exist or you do not have access to it.")
         return found
+
+    def allows(self, patterns: tuple[str, ...], model: str) -> bool:
+        """Say whether a key with these patterns may use a model, as the client spells it; no patterns allow all."""
+        return not patterns or self._allowed(patterns, model.strip())
+
+    def _is_allowed(self, patterns: tuple[str, ...], model: str) -> bool:
+        mapped = any(model in backend.model_mapping for backend in self._backends.values())
+        return model_patterns.allows(patterns, model, self._backends, mapped=mapped)
 
     def _find(self, model: str) -> tuple[Route, ...]:
         return tuple(

@@ -25,6 +25,8 @@ class Backend(Struct, frozen=True):
     timeout: float = 600.0
     max_retries: int = 2
     strict: bool = False
+    allowed_resources: tuple[str, ...] = ()
+    """Resources that every caller of this backend may name."""
 
 
 class Ask(Struct, frozen=True):
@@ -47,6 +49,8 @@ class Ask(Struct, frozen=True):
     """Does work beside the event loop and returns its result; None where there are no threads for that."""
     large: bool = False
     """Whether the request is so large that work on it belongs into a thread."""
+    allowed_resources: tuple[str, ...] = ()
+    """Resources that this caller may name."""
 
 
 class Report(Struct):

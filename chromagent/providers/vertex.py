@@ -126,6 +126,7 @@ class VertexProvider:
             gcs_buckets=ask.gcs_buckets,
             reasoning_state=self._reasoning_states.of_caller(ask.caller),
             redact=self._redactor(project, ask.request),
+            allowed_resources=self.backend.allowed_resources + ask.allowed_resources,
         )
 
     def remember(self, location: str, model: str, workaround: str, caller_id: str) -> None:

@@ -1,7 +1,7 @@
 """The document of client keys: what the key store holds. Only hashes of keys, never keys."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
@@ -10,6 +10,15 @@ from chromagent import codec
 from chromagent.schema import documents
 from chromagent.schema.documents import Fault, FaultyDocumentError
 from chromagent.schema.rates import Rate
+
+ResourcePrefix: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*(/[A-Za-z0-9][A-Za-z0-9._:-]*)*/?\Z",
+        description="a resource name or the first segments of one, such as projects/P/locations/L/ragCorpora or cachedContents/123",
+    ),
+]
+"""Whole path segments. One that does not begin with `projects/` is below the project and location of the upstream call."""
 
 
 class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,7 +31,7 @@ class KeyLimits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One issued key. `models` are shell-style patterns of public model ids; empty allows all."""
+    """One issued key. `models` are shell-style patterns of public model ids (docs/security.md); empty allows all."""
 
     id: Annotated[str, Meta(min_length=1, max_length=120)]
     name: str = ""
@@ -34,6 +43,7 @@ class KeyRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits_id: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
     """Keys with the same value share one allowance; default: the key's id. `keys rotate` copies it to the successor."""
     gcs_buckets: tuple[str, ...] = ()
+    allowed_resources: tuple[ResourcePrefix, ...] = ()
 
     def __post_init__(self) -> None:
         force_setattr(self, "sha256", self.sha256.lower())

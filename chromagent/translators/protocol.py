@@ -70,6 +70,8 @@ class Call(Struct, frozen=True):
     """Remote files by URL: those that `Translator.remote_media` asked for."""
     gcs_buckets: frozenset[str] = frozenset()
     """Names of the Cloud Storage buckets that this caller may have read with the gateway's rights."""
+    allowed_resources: tuple[str, ...] = ()
+    """Prefixes of the resource names that this caller may have used with the gateway's rights: the backend's and the key's."""
     redact: Redactor = Redactor()
     """Every text that an upstream says of an error or a refusal goes through it before it leaves."""
     reasoning_state: ReasoningState = field(default_factory=dict[str, str | bytes])

@@ -35,6 +35,7 @@ class Case:
     request_headers: dict[str, str] = field(default_factory=dict[str, str])
     location: str = "global"
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    backend: dict[str, Any] = field(default_factory=dict[str, Any])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     retries: int = 0
     backends: tuple[str, ...] = ("vertex-gemini", "vertex-anthropic")
@@ -181,7 +182,7 @@ def _settings(case: Case, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setenv("TEST_API_KEY", "K")
         chosen |= {"auth": "api_key", "api_key": "env:TEST_API_KEY"}
     backends = {name: {**apps.BACKEND, "enabled": name in case.backends} for name in ("vertex-gemini", "vertex-anthropic")}
-    backends[f"vertex-{case.provider}"] |= chosen
+    backends[f"vertex-{case.provider}"] |= chosen | case.backend
     default_backend = case.backends[0]
     return config.read(
         {

@@ -38,7 +38,7 @@ def test_the_fields_of_a_backend_are_those_of_the_application() -> None:
 def test_the_switches_of_each_wire_format_and_their_kinds_are_those_of_the_application() -> None:
     schemas = {name: schema(options)["$defs"][options.__name__]["properties"] for name, options in registry.OPTIONS.items()}
     kinds = {
-        name: {option: about["enum"] if "enum" in about else about["type"] for option, about in options.items()}
+        name: {option: about["enum"] if "enum" in about else about.get("type", "object") for option, about in options.items()}
         for name, options in schemas.items()
     }
     assert kinds == {
@@ -61,12 +61,13 @@ def test_the_application_takes_the_document_that_terraform_writes(
                 "locations": ["eu", "global"],
                 "model_mapping": {"fast": ["gemini-3.8-flash", "vertex-anthropic/claude-sonnet-4-6"]},
                 "additional_headers": {"x-team": "a"},
+                "allowed_resources": ["cachedContents"],
                 "timeout": 30.5,
                 "max_retries": 1,
             },
             "second": {"provider": "vertex-anthropic", "project": "other-project", "base_url": "https://proxy.example.com/vertex"},
         },
-        "backend_options": {"vertex-gemini": {"stream_tool_args": True, "retry_empty": 2, "voices": {"alloy": "Puck"}}},
+        "backend_options": {"vertex-gemini": {"stream_tool_args": True, "retry_empty": 2, "safety": {"fixed": True}}},
         "rate_limit": {"per_key": "600/minute;10 per 5 seconds", "weights": {"models": 0}, "when_away": "closed"},
         "redis_url": "redis://10.0.0.3:6379/0",
         "cors": {"origins": ["https://app.example.com"], "credentials": True},
@@ -81,7 +82,8 @@ def test_the_application_takes_the_document_that_terraform_writes(
     gemini = settings.backends["vertex-gemini"]
     assert (gemini.api_key, gemini.locations) == ("projects/p/secrets/chromagent-gemini/versions/latest", ("eu", "global"))
     assert gemini.model_mapping == {"fast": ("gemini-3.8-flash", "vertex-anthropic/claude-sonnet-4-6")}
-    assert gemini.options == {"stream_tool_args": True, "retry_empty": 2, "voices": {"alloy": "Puck"}}
+    assert gemini.options == {"stream_tool_args": True, "retry_empty": 2, "safety": {"fixed": True}}
+    assert gemini.allowed_resources == ("cachedContents",)
     assert settings.backends["second"].project == "other-project"
     assert (settings.rate_limit.storage, settings.rate_limit.trusted_hops) == ("redis://10.0.0.3:6379/0", 1)
     assert (settings.strict, settings.stream.keepalive, settings.cors.credentials) == (True, 5, True)

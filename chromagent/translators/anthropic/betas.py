@@ -3,10 +3,13 @@
 Source: wire-anthropic §1.4.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from chromagent.codec import JsonObject, JsonValue
+from chromagent.schema import reading
+from chromagent.schema.reading import Place, wrong_value
 from chromagent.translators.lenient import as_list
 
 WEB_SEARCH: Final = "web-search-2025-03-05"
@@ -59,6 +62,31 @@ def split(names: Iterable[str], allowed: Collection[str]) -> tuple[set[str], lis
         else:
             refused[name] = None
     return sent, list(refused)
+
+
+_EDIT: Final = re.compile(r"(clear_tool_uses|clear_thinking|compact)_[0-9]{8}")
+_EDIT_MEMBERS: Final = frozenset(
+    {
+        *("type", "trigger", "keep", "clear_at_least", "exclude_tools", "clear_tool_inputs"),
+        *("pause_after_compaction", "instructions"),
+    }
+)
+
+
+def check_context(management: JsonObject) -> None:
+    """Check that `context_management` holds known edits only. Raises `InvalidRequest`."""
+    place = Place(("context_management",), dotted=True)
+    if unknown := management.keys() - {"edits"}:
+        here = place.at(min(unknown)[:64])
+        raise wrong_value(here, f"'{here}' cannot be sent through this gateway.", "unsupported_parameter")
+    for index, given in enumerate(reading.optional(management, "edits", reading.array, place) or []):
+        here = place.at("edits", index)
+        edit = reading.mapping(given, here)
+        if not _EDIT.fullmatch(reading.required(edit, "type", reading.text, here)):
+            raise wrong_value(here.at("type"), "Edits are clear_tool_uses_…, clear_thinking_… and compact_….", "unsupported_value")
+        if unknown := edit.keys() - _EDIT_MEMBERS:
+            member = here.at(min(unknown)[:64])
+            raise wrong_value(member, f"'{member}' cannot be sent through this gateway.", "unsupported_parameter")
 
 
 def of_context(management: JsonObject) -> str:

@@ -70,7 +70,10 @@ class MediaReader:
         data = self._read_url(given, there) if ":" in given[:8] else _Data(_normalise(given, there), "")
         block = self._document(data, name, there)
         if block is not None and (citations := file.get("citations", part.get("citations"))) is not None:
-            block["citations"] = citations
+            given_citations = reading.mapping(citations, here.at("citations"))
+            if unknown := given_citations.keys() - {"enabled"}:
+                raise wrong_value(here.at("citations", min(unknown)[:64]), "Only 'enabled' can be sent.", "unsupported_parameter")
+            block["citations"] = given_citations
         return block
 
     def _document(self, data: _Data, name: str, place: Place) -> Block | None:

@@ -151,7 +151,9 @@ class AnthropicTranslation:
         body["max_tokens"] = limit
         _add(body, thinking=plan.thinking, output_config=output, stop_sequences=generation.stops())
         body |= generation.sampling(thinks=plan.on, refused=options.version == _WITHOUT_SAMPLING)
-        _add(body, metadata=generation.user(), context_management=request.get("context_management"))
+        if (management := request.get("context_management")) is not None:
+            betas.check_context(management)
+        _add(body, metadata=generation.user(), context_management=management)
         self._mark(body)
         self._name_betas(body)
         if len(codec.encode(body)) > LARGEST_BODY:

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final, cast
 
 import msgspec
@@ -21,9 +21,23 @@ from chromagent.translators.budget import StateBudget
 from chromagent.translators.lenient import as_list, as_object, count, members, text
 
 _LARGEST_SEALED: Final = 1 << 20
-_VERBATIM: Final = frozenset(
-    {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result", "tool_search_tool_result"}
-)
+_VERBATIM: Final = {
+    "text": frozenset({"text", "citations", "cache_control"}),
+    "thinking": frozenset({"thinking", "signature"}),
+    "redacted_thinking": frozenset({"data"}),
+    "tool_use": frozenset({"id", "name", "input", "caller", "cache_control"}),
+    "server_tool_use": frozenset({"id", "name", "input", "caller", "cache_control"}),
+    "web_search_tool_result": frozenset({"tool_use_id", "content", "caller", "cache_control"}),
+    "tool_search_tool_result": frozenset({"tool_use_id", "content", "cache_control"}),
+}
+"""Kinds of blocks that come back as Claude wrote them, each with its members beyond `type` and `index`."""
+_RESULTS: Final = {
+    "web_search_result": frozenset({"url", "title", "encrypted_content", "page_age"}),
+    "web_search_tool_result_error": frozenset({"error_code"}),
+    "tool_search_tool_search_result": frozenset({"tool_references"}),
+    "tool_search_tool_result_error": frozenset({"error_code", "error_message"}),
+}
+"""What the results of the server's tools hold."""
 _DETAILS: Final = "reasoning_details"
 _CARRIERS: Final = ("thinking_blocks", "content", _DETAILS)
 KINDS: Final = ("thinking", "redacted_thinking")
@@ -58,7 +72,7 @@ def verbatim(message: JsonObject) -> list[Block]:
     if "anthropic_content" not in message:
         return []
     content = members(message, "anthropic_content")
-    if not content or any(text(block, "type") not in _VERBATIM for block in content):
+    if not content or not all(_is_written_by_claude(block, _VERBATIM) for block in content):
         return []
     called = [block.get("id") for block in content if block.get("type") == "tool_use"]
     if called != [call.get("id") for call in members(message, "tool_calls")]:
@@ -66,6 +80,18 @@ def verbatim(message: JsonObject) -> list[Block]:
     if joined_text(content) != text_of(message.get("content")):
         return []
     return [cast("Block", {name: value for name, value in block.items() if name != "index"}) for block in content]
+
+
+def _is_written_by_claude(block: JsonObject, kinds: Mapping[str, Set[str]]) -> bool:
+    """Say whether a block has the members of its kind only. Nothing else that a client puts there is passed on, such as a file."""
+    known = kinds.get(text(block, "type"))
+    if known is None or not block.keys() - {"type", "index"} <= known:
+        return False
+    if not text(block, "type").endswith("_tool_result"):
+        return True
+    content = block.get("content")
+    found = as_list(content) if isinstance(content, list) else [content]
+    return all(_is_written_by_claude(as_object(one), _RESULTS) for one in found)
 
 
 def joined_text(content: Sequence[JsonObject]) -> str:

@@ -23,7 +23,16 @@ Steps: TypeAlias = tuple[Step, ...]
 """The way to a place in the request, which is needed for complaints only."""
 
 WEB_SEARCH: Final = "web_search"
-_NATIVE: Final = re.compile(r"(web_search|bash|text_editor|computer|memory|tool_search_tool_regex|tool_search_tool_bm25)_\d{8}")
+_NATIVE: Final = re.compile(r"(web_search|bash|text_editor|computer|memory|tool_search_tool_regex|tool_search_tool_bm25)_[0-9]{8}")
+_ANY_NATIVE: Final = frozenset(
+    {"type", "name", "cache_control", "defer_loading", "allowed_callers", "eager_input_streaming", "input_examples", "strict"}
+)
+_OF_NATIVE: Final = {
+    "web_search": _ANY_NATIVE | {"max_uses", "allowed_domains", "blocked_domains", "user_location"},
+    "text_editor": _ANY_NATIVE | {"max_characters"},
+    "computer": _ANY_NATIVE | {"display_width_px", "display_height_px", "display_number", "enable_zoom"},
+}
+"""Members of Anthropic's own tools that clients may send, beyond those of all tools: none names a resource or a credential."""
 _ELSEWHERE: Final = re.compile(r"(web_fetch_|code_execution_|advisor_).*|mcp_toolset")
 _IN_ORDER: Final = ("eager_input_streaming", "input_examples", "defer_loading", "allowed_callers")
 _PASSED: Final = frozenset({*_IN_ORDER, "cache_control", "prompt_cache_breakpoint"})
@@ -129,8 +138,13 @@ def _read_tool(tools: ToolSet, given: JsonObject, steps: Steps, native_types: Se
     name = str(kind)
     if _ELSEWHERE.fullmatch(name):
         raise wrong_value(_place(steps).at("type"), f"'{name[:50]}' does not exist on Vertex AI.", "unsupported_value")
-    if not _NATIVE.fullmatch(name) and name not in native_types:
+    known = _NATIVE.fullmatch(name)
+    if known is None and name not in native_types:
         raise wrong_value(_place(steps).at("type"), f"'{name[:50]}' is not a type of tool that this model has.")
+    allowed = _OF_NATIVE.get(known[1], _ANY_NATIVE) if known is not None and name not in native_types else given.keys()
+    if unknown := given.keys() - allowed:
+        here = _place(steps).at(min(unknown)[:64])
+        raise wrong_value(here, f"'{here}' cannot be sent through this gateway.", "unsupported_parameter")
     body = {key: value for key, value in given.items() if key != "name"}
     return Tool(str(given.get("name", "")), body, native=True)
 

@@ -145,7 +145,7 @@ class ErrorReader:
     def _param(self, google: GoogleError | None, message: str) -> str | None:
         """Find the client's field that a complaint is about (wire-gemini §5.6)."""
         violations = lenient.members(google.detail("BadRequest"), "fieldViolations") if google is not None else []
-        told = lenient.text(violations[0], "field")[: MAX_MESSAGE] if violations else ""
+        told = lenient.text(violations[0], "field")[:MAX_MESSAGE] if violations else ""
         match = _PATH.search(told) or _PATH.search(message)
         if match is None:
             return None

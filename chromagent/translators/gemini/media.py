@@ -5,6 +5,7 @@ Source: wire-gemini §2.3. Large payloads are not decoded: alphabet and padding 
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -13,6 +14,7 @@ from chromagent import media_types
 from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema.reading import Place, wrong_value
+from chromagent.translators.gemini.allow_list import Resources
 from chromagent.translators.gemini.wire import Part
 from chromagent.translators.protocol import Call
 
@@ -45,6 +47,19 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("json", "xml", "yaml", "yml", "toml", "sql"), "text/plain"),
 }
 _OFFICE: Final = ("application/vnd.openxmlformats", "application/vnd.oasis", "application/vnd.ms-", "application/msword")
+_BUCKET_URL: Final = re.compile(
+    r"gs://(?P<bucket>[a-z0-9](?:[a-z0-9._-]{0,220}[a-z0-9])?)"
+    r"(?:/(?!\.{1,2}(?:/|\Z))[^/\\%?#*\[\]]+)+"
+)
+"""What the upstream reads in one way only: the bucket that is compared to the allow-list is the bucket that is read."""
+_MAX_OBJECT_NAME: Final = 1024
+"""Bytes in the name of a Cloud Storage object."""
+_WEB_URL: Final = re.compile(
+    r"https?://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)\.?(?::\d{1,5})?(?P<path>[/?#].*)?", re.IGNORECASE | re.ASCII | re.DOTALL
+)
+_APIS: Final = "googleapis.com"
+_FILES: Final = "https://generativelanguage.googleapis.com/v1beta/files/"
+_FILE_NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _YOUTUBE: Final = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"})
 _STANDARD: Final = str.maketrans("-_", "+/", " \t\r\n\f\v")
 
@@ -110,7 +125,11 @@ class MediaReader:
     def _read_bucket(self, url: str, place: Place, media_type: str | None) -> Part:
         if self._developer:
             raise wrong_value(place, "The Gemini Developer API cannot read gs: URLs.", "unsupported_value")
-        if urlsplit(url).netloc not in self._call.gcs_buckets:
+        found = _BUCKET_URL.fullmatch(url)
+        if found is None or not url.isprintable() or len(url[found.end("bucket") + 1 :].encode()) > _MAX_OBJECT_NAME:
+            message = "The URL must be gs://bucket/object, with no '..', '//', '%', '?', '#', '*' or unusual characters in it."
+            raise wrong_value(place, message, "invalid_value")
+        if found["bucket"] not in self._call.gcs_buckets:
             raise wrong_value(place, "This gateway may not read that Cloud Storage bucket for you.", "unsupported_value")
         return _file(url, media_type, place)
 
@@ -119,11 +138,31 @@ class MediaReader:
             raise wrong_value(place, "This gateway does not take media by URL.", "unsupported_value")
         if self._http_media == "fetch" and (media := self._call.media.get(url)) is not None:
             return _document(media.content_type, base64.b64encode(media.content).decode(), place)
+        self._check_host(url, place)
         return _file(url, media_type, place)
+
+    def _check_host(self, url: str, place: Place) -> None:
+        """Refuse addresses of Google's APIs, where the upstream could use the gateway's rights."""
+        found = _WEB_URL.fullmatch(url)
+        if found is None:
+            raise wrong_value(place, "The URL must be https://host/path with a plain ASCII host name and no user name.")
+        host = found["host"].lower()
+        if (host == _APIS or host.endswith(f".{_APIS}")) and host != f"storage.{_APIS}":
+            if self._developer and url.startswith(_FILES):
+                self._check_file(url.removeprefix(_FILES), place)
+                return
+            raise wrong_value(place, "Addresses of Google's APIs cannot be media.", "unsupported_value")
+
+    def _check_file(self, name: str, place: Place) -> None:
+        """A file of the Files API belongs to the gateway's key: whichever client uploaded it, all could read it."""
+        if not _FILE_NAME.fullmatch(name) or not Resources("", self._call.allowed_resources).allows(f"files/{name}"):
+            message = "This key may not use that file. The operator can allow it with 'allowed_resources'."
+            raise wrong_value(place, message, "unsupported_value")
 
     def _read_identifier(self, identifier: str, place: Place, told: str | None) -> Part:
         if self._developer and identifier.startswith("files/"):
-            return _file(f"https://generativelanguage.googleapis.com/v1beta/{identifier}", told or "application/pdf", place)
+            self._check_file(name := identifier.removeprefix("files/"), place)
+            return _file(f"{_FILES}{name}", told or "application/pdf", place)
         if identifier.startswith(("gs://", "https://")):
             return self.read_url(identifier, place, assumed=None, told=told)
         raise wrong_value(place, "This gateway stores no files: send the content in 'file_data'.", "unsupported_value")

@@ -5,6 +5,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from chromagent.translators.gemini.safety import ModelArmor, Safety
+
 
 class GeminiOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """How to speak to Gemini, and what to make of its answers."""
@@ -46,7 +48,13 @@ class GeminiOptions(Struct, frozen=True, forbid_unknown_fields=True):
     metadata_to_labels: bool = False
     """Send `metadata` as labels of the bill."""
     default_labels: Mapping[str, str] = {}
-    """Labels of every request (Vertex AI only)."""
+    """Labels of every request (Vertex AI only). Clients may add others, and overwrite none of these."""
+    safety: Safety = Safety()
+    """`floor` (a threshold such as `BLOCK_ONLY_HIGH`, or one for each category) is sent with every request, and what is weaker is a
+    400; with `fixed` set to true, clients may send no safety settings at all."""
+    model_armor: ModelArmor = ModelArmor()
+    """Templates that screen every request, `prompt_template` and `response_template`, each as `projects/P/locations/L/templates/T`.
+    Clients cannot change them. Excludes a `safety` floor: Google takes one of the two."""
     prompt_block: Literal["choice", "error"] = "choice"
     """A blocked prompt is a refusal, or a 400."""
     retry_empty: int = 1
@@ -63,6 +71,12 @@ class GeminiOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """OpenAI's voice names to Gemini's; names of OpenAI's without an entry become Kore."""
     tool_call_ids: Literal["plain", "sealed"] = "plain"
     """`sealed` puts signatures into the ids of calls, for clients that keep nothing else."""
+
+    def __post_init__(self) -> None:
+        if self.model_armor.config() and self.safety.floor is not None:
+            raise ValueError("Google takes either model_armor or a safety floor: set one of them")
+        if self.model_armor.config() and self.surface == "developer":
+            raise ValueError("the Gemini Developer API has no model_armor")
 
     @property
     def version(self) -> str:

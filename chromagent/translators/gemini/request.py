@@ -6,11 +6,12 @@ Order of work: wire-gemini §2.0. Every container that would be empty is left ou
 from collections.abc import Mapping, Sequence
 
 from chromagent.codec import JsonObject
-from chromagent.errors import GatewayError, InvalidRequest
+from chromagent.errors import GatewayError
 from chromagent.translators import lenient
 from chromagent.translators.budget import SchemaBudget
 from chromagent.translators.folding import fold
 from chromagent.translators.gemini import errors, extensions, generation, messages, reasoning, signatures, tools
+from chromagent.translators.gemini.allow_list import Resources
 from chromagent.translators.gemini.contents import ContentWriter, HistoryCall, SystemTurn, Turn
 from chromagent.translators.gemini.errors import ErrorReader, Origins, find_repair
 from chromagent.translators.gemini.media import MediaReader
@@ -36,10 +37,14 @@ class GeminiTranslation:
         self._options = options
         self._request = call.request
         self._profile = with_levels(profile_of(call.model), options.thinking_levels.get(call.model))
-        self._google = extensions.read_google(self._request)
+        on_vertex = options.surface == "vertex"
+        self._resources = Resources(
+            f"projects/{call.project}/locations/{call.location}/" if on_vertex else "", call.allowed_resources
+        )
+        self._google = extensions.Extensions(self._request, self._resources)
         self.headers: dict[str, str] = {}
         self.ignored = TABLE.ignored(self._request, self._profile)
-        self.ignored += extensions.unknown(self._request, self._google)
+        self.ignored += self._google.unknown
         self.downgraded: list[str] = []
         self.workarounds: list[str] = []
         self.body = self._assemble()
@@ -104,7 +109,7 @@ class GeminiTranslation:
         conversation = messages.ConversationReader(call, media)
         turns = conversation.read()
         schemas = SchemaBudget()
-        toolset = tools.read_tools(request, self._profile, schemas)
+        toolset = tools.read_tools(request, self._profile, self._google, self._resources, schemas)
         choice = tools.read_choice(request, toolset)
         names = NameMap([*toolset.functions, *(made.name for made in conversation.calls)])
         if conversation.calls and self._works_around(errors.SIGNATURES, weakens="messages"):
@@ -156,7 +161,7 @@ class GeminiTranslation:
         limit = config.get("maxOutputTokens")
         if limit is not None and limit != request.get("max_completion_tokens", request.get("max_tokens")):
             self.downgraded.append("max_completion_tokens" if "max_completion_tokens" in request else "max_tokens")
-        wish = reasoning.read_wish(request, self._google)
+        wish = reasoning.read_wish(request, self._google.values)
         thinking = self._thinking(wish, limit)
         if thinking is not None:
             config["thinkingConfig"] = thinking
@@ -258,14 +263,14 @@ class GeminiTranslation:
     def _put_rest(self, body: JsonObject) -> None:
         options, request, google = self._options, self._request, self._google
         developer = options.surface == "developer"
-        extensions.apply(body, google, developer=developer)
-        parent = "" if options.surface != "vertex" else f"projects/{self._call.project}/locations/{self._call.location}/"
-        if (cache := extensions.cached_content(google, body, parent=parent)) is not None:
+        self.ignored += extensions.apply(body, google, self._profile, developer=developer)
+        extensions.guard(body, google, options)
+        if (cache := extensions.cached_content(google, body, parent=self._resources.parent)) is not None:
             body["cachedContent"] = cache
         metadata = request.get("metadata") or {} if options.metadata_to_labels else {}
         if metadata and "metadata" in self.ignored:
             self.ignored.remove("metadata")
-        if not developer and (labels := extensions.labels(google, metadata, options.default_labels)):
+        if not developer and (labels := extensions.labels(google, metadata, options.default_labels, self.ignored)):
             body["labels"] = labels
         tier = request.get("service_tier")
         if (kind := extensions.paid_tier(tier)) is not None and (developer or self._options.tier_transport == "body"):
@@ -286,12 +291,7 @@ class GeminiTranslation:
 
     def _make_reading(self, names: NameMap, toolset: tools.ToolSet) -> Reading:
         request, options = self._request, self._options
-        marker = self._google.get("thought_tag_marker")
         audio = request.get("audio") or {}
-        if marker is not None and not isinstance(marker, str):
-            raise InvalidRequest(
-                "'thought_tag_marker' must be a string.", param="extra_body.google.thought_tag_marker", code="invalid_type"
-            )
         return Reading(
             names=names,
             custom=toolset.custom,
@@ -301,7 +301,7 @@ class GeminiTranslation:
             call_id=self._call.id,
             created=self._call.created,
             reasoning_field=options.reasoning_field,
-            marker=marker or "",
+            marker=self._google.get("thoughtTagMarker") or "",
             audio_format=str(audio.get("format", "pcm16")),
             stream_arguments=self._streams_arguments,
             sealed=options.tool_call_ids == "sealed",

@@ -12,9 +12,10 @@ from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
-from chromagent.translators import lenient
 from chromagent.translators.budget import SchemaBudget, TooLarge
-from chromagent.translators.gemini import json_schema
+from chromagent.translators.gemini import allow_list, json_schema
+from chromagent.translators.gemini.allow_list import Resources
+from chromagent.translators.gemini.extensions import Extensions
 from chromagent.translators.gemini.names import NameMap
 from chromagent.translators.gemini.profiles import Profile
 
@@ -34,6 +35,10 @@ _BUILT_IN: Final = {
     "google_maps": "googleMaps",
     "googleMaps": "googleMaps",
 }
+
+
+_OPENAI_SEARCH: Final = frozenset({"searchContextSize", "userLocation"})
+"""Options of OpenAI's search that Google's has not: ignored as those of `web_search_options` are."""
 
 
 class Declaration(msgspec.Struct):
@@ -77,11 +82,16 @@ class ToolChoice(NamedTuple):
 _AUTO: Final = ToolChoice("auto")
 
 
-def read_tools(request: Mapping[str, JsonValue], profile: Profile, budget: SchemaBudget) -> ToolSet:
-    """Read `tools`, `functions` and `web_search_options`. Raises `InvalidRequest`."""
+def read_tools(
+    request: Mapping[str, JsonValue], profile: Profile, google: Extensions, resources: Resources, budget: SchemaBudget
+) -> ToolSet:
+    """Read `tools`, `functions`, `web_search_options` and the extension `tools`. Raises `InvalidRequest`."""
     tools = ToolSet({}, {}, budget)
     for index, tool in enumerate(request.get("tools") or []):
-        _read_tool(tools, tool, index)
+        _read_tool(tools, tool, index, resources)
+    for index, tool in enumerate(google.get("tools") or []):
+        place = google.place("tools").at(index)
+        _read_built_in(tools, reading.mapping(tool, place), place, resources)
     if functions := request.get("functions"):
         if request.get("tools"):
             raise InvalidRequest("'functions' and 'tools' exclude each other.", param="functions", code=_COMBINATION)
@@ -100,7 +110,7 @@ def read_tools(request: Mapping[str, JsonValue], profile: Profile, budget: Schem
     return tools
 
 
-def _read_tool(tools: ToolSet, tool: JsonObject, index: int) -> None:
+def _read_tool(tools: ToolSet, tool: JsonObject, index: int, resources: Resources) -> None:
     place = Place(("tools", index))
     kind = tool.get("type")
     if kind == "function" or (kind is None and "function" in tool):
@@ -109,11 +119,39 @@ def _read_tool(tools: ToolSet, tool: JsonObject, index: int) -> None:
     elif kind == "custom":
         _read_custom(tools, tool, index, place)
     else:
-        name = str(kind) if kind is not None else next(iter(tool), "")
-        built_in = _BUILT_IN.get(name)
-        if built_in is None:
-            raise wrong_value(place.at("type"), f"'{name[:50]}' is not a type of tool that this model has.")
-        tools.built_in.setdefault(built_in, lenient.member(tool, name) or lenient.member(tool, built_in))
+        _read_built_in(tools, tool, place, resources)
+
+
+def _read_built_in(tools: ToolSet, tool: JsonObject, place: Place, resources: Resources) -> None:
+    """Read a tool of Google's: `{"type": "google_search"}` with or without its options, or `{"googleSearch": {…}}`."""
+    kind = tool.get("type")
+    if kind is None:
+        found = allow_list.read_members(
+            {name: {} if value is None else value for name, value in tool.items()}, place, resources, allow_list.TOOLS
+        )
+        if not found:
+            raise reading.missing(place.at("type"))
+        for name, options in found.items():
+            _add_built_in(tools, name, options, place)
+        return
+    name = _BUILT_IN.get(str(kind))
+    if name is None:
+        raise wrong_value(place.at("type"), f"'{str(kind)[:50]}' is not a type of tool that this model has.")
+    options: JsonObject = {}
+    for member, value in tool.items():
+        known = allow_list.camel(member)
+        if value is None or member == "type" or (name == "googleSearch" and known in _OPENAI_SEARCH):
+            continue
+        here = place.at(member[: allow_list.MAX_NAME])
+        if known != name and member != kind:
+            raise allow_list.unknown(here, member, [name])
+        options = cast("JsonObject", allow_list.TOOLS[name](value, here, resources))
+    _add_built_in(tools, name, options, place)
+
+
+def _add_built_in(tools: ToolSet, name: str, options: JsonObject, place: Place) -> None:
+    if tools.built_in.setdefault(name, options) != options:
+        raise wrong_value(place, f"There are two tools '{name}' with different options.")
 
 
 def _read_function(tools: ToolSet, function: JsonObject, index: int, place: Place) -> None:

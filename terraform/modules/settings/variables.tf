@@ -42,6 +42,7 @@ variable "backends" {
     credentials        = optional(string)
     additional_headers = optional(map(string))
     model_mapping      = optional(map(list(string)))
+    allowed_resources  = optional(list(string))
     timeout            = optional(number)
     max_retries        = optional(number)
   }))
@@ -99,6 +100,10 @@ variable "backends" {
   validation {
     condition     = alltrue(flatten([for backend in values(var.backends) : [for value in values(coalesce(backend.additional_headers, {})) : can(regex("^[\\t -~]*$", value))]]))
     error_message = "additional_headers are of printable ASCII."
+  }
+  validation {
+    condition     = alltrue(flatten([for backend in values(var.backends) : [for prefix in coalesce(backend.allowed_resources, []) : can(regex("^[A-Za-z0-9][A-Za-z0-9._:-]*(/[A-Za-z0-9][A-Za-z0-9._:-]*)*/?$", prefix))]]))
+    error_message = "allowed_resources are resource names or their first segments, such as cachedContents or projects/P/locations/L/ragCorpora/123."
   }
   validation {
     condition     = alltrue(flatten([for backend in values(var.backends) : [for routes in values(coalesce(backend.model_mapping, {})) : try(length(compact(routes)) == length(routes), false)]]))

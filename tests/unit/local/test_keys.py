@@ -219,12 +219,31 @@ def test_a_variable_cannot_keep_keys() -> None:
 
 def test_a_key_brings_its_rights_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.json"
-    rights = ("--requests", "60/minute", "--tokens", "50000/minute", "--buckets", "images", "--days", "3")
+    rights = (
+        "--requests",
+        "60/minute",
+        "--tokens",
+        "50000/minute",
+        "--buckets",
+        "images",
+        "--resources",
+        "cachedContents",
+        "--days",
+        "3",
+    )
     assert run(capsys, "keys", "new", "--name", "ci", *rights, "--store", f"file:{path}")[0] == 0
     [record] = document(path)
     assert record["limits"] == {"requests": "60/minute", "tokens": "50000/minute"}
-    assert record["gcs_buckets"] == ["images"]
+    assert (record["gcs_buckets"], record["allowed_resources"]) == (["images"], ["cachedContents"])
     assert timedelta(days=2.9) < datetime.fromisoformat(record["expires_at"]) - datetime.now(UTC) <= timedelta(days=3)
+
+
+@pytest.mark.parametrize("prefix", ["*", "cachedContents/*", "/", "cachedContents//1", "../x"])
+def test_a_prefix_of_no_resource_is_one_clear_line(prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    status, _, err = run(capsys, "keys", "new", "--name", "ci", "--resources", prefix, "--store", f"file:{path}")
+    assert (status, err.startswith("chromagent: allowed_resources.0: expected a resource name")) == (2, True)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("rate", ["many", "0/minute", "5/0 seconds"])

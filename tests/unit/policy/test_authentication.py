@@ -84,11 +84,10 @@ def test_the_client_key_is_found_among_the_headers(headers: dict[str, str], key:
 
 
 async def test_a_known_key_names_its_caller() -> None:
-    ring = KeyRing(Store(record(KEY, models=["gemini-*"], gcs_buckets=["b"])).read)
+    ring = KeyRing(Store(record(KEY, models=["gemini-*"], gcs_buckets=["b"], allowed_resources=["cachedContents"])).read)
     caller = await ring.authenticate(bearer(KEY))
     assert (caller.id, caller.name, caller.gcs_buckets) == ("k1", "laptop", {"b"})
-    assert caller.may_use("gemini-3.8-flash")
-    assert not caller.may_use("claude-sonnet-5")
+    assert (caller.models, caller.allowed_resources) == (("gemini-*",), ("cachedContents",))
 
 
 async def test_no_key_is_another_error_than_a_wrong_one() -> None:

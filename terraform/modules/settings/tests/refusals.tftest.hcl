@@ -426,6 +426,14 @@ run "files_without_a_byte" {
   expect_failures = [var.settings]
 }
 
+run "a_resource_that_is_a_pattern" {
+  command = plan
+  variables {
+    backends = { vertex-gemini = { allowed_resources = ["cachedContents/*"] } }
+  }
+  expect_failures = [var.backends]
+}
+
 run "a_bucket_without_a_name" {
   command = plan
   variables {
