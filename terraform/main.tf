@@ -160,7 +160,7 @@ module "edge" {
   name          = var.name
   domain        = var.domain
   service_names = { for name, function in module.function : name => function.service }
-  limits        = { per_ip = var.edge.per_ip, per_key = var.edge.per_key }
+  limits        = { per_ip = var.edge.per_ip }
   certificate   = var.edge.certificate
   dns_zone      = var.edge.dns_zone
   labels        = local.labels
