@@ -46,6 +46,13 @@ variable "labels" {
   }
 }
 
+variable "create_identities" {
+  description = "Whether the service accounts, the functions' role and their grants on the project are made here. False where `bootstrap` has made them: then whoever applies this needs no right to grant roles on the project."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 # ---- how clients reach it
 
 variable "stream_path" {

@@ -54,7 +54,7 @@ def test_a_resource_without_a_reason_is_found(command: Path, tmp_path: Path) -> 
                 "format_version": "1.2",
                 "terraform_version": "1.11.4",
                 "planned_values": {"root_module": {"resources": [bucket]}},
-                "resource_changes": [bucket | {"change": {"actions": ["create"], "after": bucket["values"]}}],
+                "resource_changes": [bucket | {"change": {"actions": ["create"], "before": None, "after": bucket["values"]}}],
             }
         )
     )
