@@ -55,6 +55,13 @@ lock: $(READY)  ## Renew uv.lock, the functions' requirements with it, and those
 		tools/checkov/requirements.in -o tools/checkov/requirements.txt
 	@$(BIN)/python tools/requirements.py
 
+providers:  ## Record the providers' hashes in the lock files; needs terraform and its registry
+	@for lock in terraform/.terraform.lock.hcl terraform/bootstrap/.terraform.lock.hcl terraform/examples/*/.terraform.lock.hcl; do \
+		terraform -chdir="$$(dirname "$$lock")" init -backend=false -input=false >/dev/null && \
+		terraform -chdir="$$(dirname "$$lock")" providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 \
+			-platform=darwin_arm64 -platform=windows_amd64 || exit 1; \
+	done
+
 requirements: $(READY)  ## Write the functions' requirements, and the pin of uv, from uv.lock
 	@$(BIN)/python tools/requirements.py
 
@@ -76,4 +83,4 @@ else
 endif
 	@touch $(READY)
 
-.PHONY: help run test check lint format soak audit bundle bench docs lock requirements setup clean
+.PHONY: help run test check lint format soak audit bundle bench docs lock providers requirements setup clean
