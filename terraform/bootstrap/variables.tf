@@ -75,7 +75,7 @@ variable "trigger" {
 }
 
 variable "labels" {
-  description = "Labels on the state bucket."
+  description = "Labels on the buckets of states and plans."
   type        = map(string)
   default     = {}
   nullable    = false
