@@ -49,11 +49,20 @@ docs: $(READY)  ## Write the tables of the documentation from the code
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/openapi.py
 
-lock: $(READY)  ## Renew uv.lock, and the functions' requirements with it
+lock: $(READY)  ## Renew uv.lock, the functions' requirements with it, and those of checkov
 	@$(BIN)/uv lock --upgrade
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		tools/checkov/requirements.in -o tools/checkov/requirements.txt
 	@$(BIN)/python tools/requirements.py
 
-requirements: $(READY)  ## Write the functions' requirements from uv.lock
+providers:  ## Record the providers' hashes in the lock files; needs terraform and its registry
+	@for lock in terraform/.terraform.lock.hcl terraform/bootstrap/.terraform.lock.hcl terraform/examples/*/.terraform.lock.hcl; do \
+		terraform -chdir="$$(dirname "$$lock")" init -backend=false -input=false >/dev/null && \
+		terraform -chdir="$$(dirname "$$lock")" providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 \
+			-platform=darwin_arm64 -platform=windows_amd64 || exit 1; \
+	done
+
+requirements: $(READY)  ## Write the functions' requirements, and the pin of uv, from uv.lock
 	@$(BIN)/python tools/requirements.py
 
 setup: $(READY)  ## Make the environment in .venv
@@ -67,11 +76,11 @@ $(READY): pyproject.toml uv.lock
 		{ echo "chromagent needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try make PYTHON=python3.13" >&2; exit 2; }
 ifeq ($(UV),)
 	@$(PYTHON) -m venv $(VENV) || { echo "chromagent needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 2; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv/requirements.txt
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv sync --quiet --frozen --inexact --active
 else
 	@$(UV) sync --quiet --frozen --python $(PYTHON)
 endif
 	@touch $(READY)
 
-.PHONY: help run test check lint format soak audit bundle bench docs lock requirements setup clean
+.PHONY: help run test check lint format soak audit bundle bench docs lock providers requirements setup clean

@@ -1,54 +1,47 @@
-# Who runs and who builds, and the least that each needs. The identity of API Gateway is the gateway module's.
+# Whose rights are used. They are made here, or by bootstrap before, and have the same names in both cases.
 
 locals {
-  function_roles = {
-    "roles/aiplatform.user" = "calls the models"
-  }
-
-  build_roles = {
-    "roles/artifactregistry.writer" = "stores the image"
-    "roles/logging.logWriter"       = "writes the build's log"
+  account_ids = merge({ function = "${var.name}-fn", build = "${var.name}-build" }, local.has_gateway ? { gateway = "${var.name}-gw" } : {})
+  # Made here, the address comes from the resource, so that whatever uses it waits for it.
+  accounts = {
+    for name, id in local.account_ids :
+    name => var.create_identities ? module.identities[0].emails[name] : "${id}@${var.project_id}.iam.gserviceaccount.com"
   }
 }
 
-resource "google_service_account" "function" {
-  project      = var.project_id
-  account_id   = "${var.name}-fn"
-  display_name = "${var.name}: functions"
-  description  = "What the functions run as: calls Vertex AI and reads the deployment's own secrets."
-  depends_on   = [google_project_service.this]
+module "identities" {
+  source         = "./modules/identities"
+  count          = var.create_identities ? 1 : 0
+  project_id     = var.project_id
+  project_number = google_storage_bucket.source.project_number
+  region         = var.region
+  name           = var.name
+  source_bucket  = google_storage_bucket.source.name
+  gateway        = local.has_gateway
+  depends_on     = [google_project_service.this]
 }
 
-resource "google_project_iam_member" "function" {
-  for_each = local.function_roles
-  project  = var.project_id
-  role     = each.key
-  member   = google_service_account.function.member
+moved {
+  from = google_service_account.function
+  to   = module.identities[0].google_service_account.this["function"]
 }
 
-resource "google_service_account" "build" {
-  project      = var.project_id
-  account_id   = "${var.name}-build"
-  display_name = "${var.name}: builds"
-  description  = "What the images of the functions are built as."
-  depends_on   = [google_project_service.this]
+moved {
+  from = google_service_account.build
+  to   = module.identities[0].google_service_account.this["build"]
 }
 
-resource "google_project_iam_member" "build" {
-  for_each = local.build_roles
-  project  = var.project_id
-  role     = each.key
-  member   = google_service_account.build.member
+moved {
+  from = module.gateway[0].google_service_account.gateway
+  to   = module.identities[0].google_service_account.this["gateway"]
 }
 
-# The archive is read from our bucket, and from the platform's own, which exists only after the first deployment.
-resource "google_project_iam_member" "build_source" {
-  project = var.project_id
-  role    = "roles/storage.objectViewer"
-  member  = google_service_account.build.member
-  condition {
-    title       = "sources-of-functions"
-    description = "Only what functions are built from."
-    expression  = "resource.name.startsWith('projects/_/buckets/${local.source_bucket}') || resource.name.startsWith('projects/_/buckets/gcf-v2-')"
-  }
+moved {
+  from = google_project_iam_member.build
+  to   = module.identities[0].google_project_iam_member.build
+}
+
+moved {
+  from = google_project_iam_member.build_source
+  to   = module.identities[0].google_project_iam_member.build_source
 }

@@ -55,7 +55,7 @@ module "secrets" {
   source     = "./modules/secrets"
   project_id = var.project_id
   name       = var.name
-  accessor   = google_service_account.function.member
+  accessor   = "serviceAccount:${local.accounts.function}"
   labels     = local.labels
   secrets = merge(
     { client-keys = { rotation_days = var.rotation_days } },
@@ -91,9 +91,9 @@ module "function" {
   description     = each.value.description
   runtime         = var.runtime
   entry_point     = each.value.entry_point
-  service_account = google_service_account.function.email
+  service_account = local.accounts.function
   source_archive  = { bucket = google_storage_bucket.source.name, object = google_storage_bucket_object.source.name }
-  build           = { service_account = google_service_account.build.name, repository = local.repository }
+  build           = { service_account = "projects/${var.project_id}/serviceAccounts/${local.accounts.build}", repository = local.repository }
   environment     = { CHROMAGENT_CONFIG_JSON = module.settings[each.key].json }
   scaling         = var.functions[each.key]
   ingress         = local.has_load_balancer ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
@@ -104,9 +104,7 @@ module "function" {
   # A build or a start without its rights fails; so the rights come first.
   depends_on = [
     google_artifact_registry_repository.images,
-    google_project_iam_member.build,
-    google_project_iam_member.build_source,
-    google_project_iam_member.function,
+    module.identities,
     module.secrets,
   ]
 }
@@ -147,6 +145,7 @@ module "gateway" {
   document        = module.spec[0].document
   document_id     = module.spec[0].id
   services        = { for name, function in module.function : name => function.service }
+  service_account = local.accounts.gateway
   streaming       = var.stream_path == "gateway_preview"
   labels          = local.labels
   depends_on      = [google_project_service.this]
@@ -160,7 +159,7 @@ module "edge" {
   name          = var.name
   domain        = var.domain
   service_names = { for name, function in module.function : name => function.service }
-  limits        = { per_ip = var.edge.per_ip, per_key = var.edge.per_key }
+  limits        = { per_ip = var.edge.per_ip }
   certificate   = var.edge.certificate
   dns_zone      = var.edge.dns_zone
   labels        = local.labels

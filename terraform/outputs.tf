@@ -64,10 +64,7 @@ output "curl_example" {
 
 output "service_accounts" {
   description = "E-mail addresses of the identities: `function` runs, `build` builds, `gateway` invokes."
-  value = merge(
-    { function = google_service_account.function.email, build = google_service_account.build.email },
-    { for gateway in module.gateway : "gateway" => gateway.service_account },
-  )
+  value       = local.accounts
 }
 
 output "functions" {

@@ -46,6 +46,13 @@ variable "labels" {
   }
 }
 
+variable "create_identities" {
+  description = "Whether the service accounts, the functions' role and their grants on the project are made here. False where `bootstrap` has made them: then whoever applies this needs no right to grant roles on the project."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 # ---- how clients reach it
 
 variable "stream_path" {
@@ -91,13 +98,9 @@ variable "domain" {
 }
 
 variable "edge" {
-  description = "The load balancer: per_key and per_ip are the requests that Cloud Armor lets through in an interval, those with a client key by key, all others by address; certificate is one of your own (Google makes one without); dns_zone is the Cloud DNS zone that gets the domain's A record. Only with stream_path load_balancer."
+  description = "The load balancer: per_ip is the requests that Cloud Armor lets through in an interval, every address counted apart (keys are counted by rate_limit.per_key); certificate is one of your own (Google makes one without); dns_zone is the Cloud DNS zone that gets the domain's A record. Only with stream_path load_balancer."
   type = object({
     per_ip = optional(object({
-      requests         = optional(number, 600)
-      interval_seconds = optional(number, 60)
-    }), {})
-    per_key = optional(object({
       requests         = optional(number, 600)
       interval_seconds = optional(number, 60)
     }), {})
@@ -107,10 +110,10 @@ variable "edge" {
   default  = {}
   nullable = false
   validation {
-    condition = alltrue([
-      for limit in [var.edge.per_ip, var.edge.per_key] : limit.requests >= 1 && floor(limit.requests) == limit.requests &&
-      contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], limit.interval_seconds)
-    ])
+    condition = (
+      var.edge.per_ip.requests >= 1 && floor(var.edge.per_ip.requests) == var.edge.per_ip.requests &&
+      contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], var.edge.per_ip.interval_seconds)
+    )
     error_message = "requests is a whole number of at least 1; interval_seconds is 10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700 or 3600."
   }
 }

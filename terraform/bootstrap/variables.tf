@@ -47,18 +47,17 @@ variable "extra_roles" {
     error_message = "Expected roles such as roles/pubsub.admin."
   }
   validation {
-    condition     = length(setintersection(var.extra_roles, ["roles/owner", "roles/editor", "roles/iam.securityAdmin", "roles/resourcemanager.projectIamAdmin"])) == 0
+    condition     = length(setintersection(var.extra_roles, ["roles/owner", "roles/editor", "roles/iam.securityAdmin", "roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountUser", "roles/resourcemanager.projectIamAdmin"])) == 0
     error_message = "These roles would let a build grant itself anything."
   }
 }
 
 variable "trigger" {
-  description = "Makes the two triggers: a plan for every push to `branch`, and a deployment that waits for an approval. `repository` is one of Cloud Build's, 2nd generation."
+  description = "Makes two triggers for every push to `branch`: one tests, one plans. `repository` is one of Cloud Build's, 2nd generation."
   type = object({
     repository = string
     branch     = optional(string, "^main$")
     var_file   = optional(string, "")
-    key_secret = optional(string, "")
   })
   default = null
   validation {
@@ -73,14 +72,10 @@ variable "trigger" {
     condition     = var.trigger == null || can(regex("^([A-Za-z0-9][A-Za-z0-9_./-]*\\.tfvars)?$", var.trigger.var_file))
     error_message = "var_file is a .tfvars file in the terraform folder of the repository."
   }
-  validation {
-    condition     = var.trigger == null || can(regex("^[A-Za-z0-9_-]*$", var.trigger.key_secret))
-    error_message = "key_secret is the name of a secret of this project, not its path and never the key."
-  }
 }
 
 variable "labels" {
-  description = "Labels on the state bucket."
+  description = "Labels on the buckets of states and plans."
   type        = map(string)
   default     = {}
   nullable    = false

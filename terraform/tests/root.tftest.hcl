@@ -50,7 +50,7 @@ run "a_second_deployment_with_a_key_of_a_provider_and_no_quotas" {
     backends      = { vertex-gemini = { auth = "api_key", api_key = "gemini" } }
   }
   assert {
-    condition     = google_service_account.function.account_id == "staging-fn" && google_storage_bucket.source.name == "example-project-staging-source"
+    condition     = local.account_ids.function == "staging-fn" && google_storage_bucket.source.name == "example-project-staging-source"
     error_message = "it would meet the first one"
   }
   assert {

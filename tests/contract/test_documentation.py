@@ -38,6 +38,7 @@ ELSEWHERE = {
 
 CLOUD = (
     "terraform -chdir=terraform ",
+    "terraform -chdir=terraform/bootstrap ",
     "gcloud ",
     "export BASE_URL=$(terraform ",
     "export CHROMAGENT_KEY=",

@@ -48,9 +48,12 @@ def test_every_stream_path_has_its_rows() -> None:
 
 
 def test_identities_and_roles_are_those_of_the_security_page() -> None:
-    sources = "".join(path.read_text() for path in [*TERRAFORM.glob("*.tf"), *(TERRAFORM / "modules" / "gateway").glob("*.tf")])
-    made = set(re.findall(r'account_id += "\$\{var\.name\}-(\w+)"', sources))
+    runtime = (TERRAFORM / "modules" / "identities" / "main.tf").read_text()
+    builders = (TERRAFORM / "bootstrap" / "identities.tf").read_text()
+    [of_builds] = re.findall(r"^  builders = \{\n(.*?)^  \}", builders, re.MULTILINE | re.DOTALL)
+    made = {*re.findall(r'\{ id = "(\w+)"', runtime), *re.findall(r"^    (\w+) +=", of_builds, re.MULTILINE)}
+    assert made == {"fn", "build", "gw", "test", "plan", "apply"}
     assert made == set(re.findall(r"\| `chromagent-(\w+)`", PAGES["deployment-security"]))
-    assert re.findall(r'"(roles/\w+\.\w+)" += "calls', sources) == re.findall(
-        r"call Vertex AI \(`([^`]+)`\)", PAGES["deployment-security"]
-    )
+    permissions = re.findall(r'"(aiplatform\.\w+\.\w+)"', runtime)
+    assert permissions
+    assert all(f"`{permission}`" in PAGES["deployment-security"] for permission in permissions)

@@ -55,18 +55,44 @@ SKIPPED = {"name": "c", "skip_reason": "not found"}
         ([GOOD], 0, ["1 dependencies audited, 0 vulnerabilities known"]),
         ([GOOD, BAD], 1, ["b 2: CVE-1", "b 2: CVE-2", "2 dependencies audited, 2 vulnerabilities known"]),
         ([GOOD, SKIPPED], 0, ["NOT AUDITED: c", "1 dependencies audited, 0 vulnerabilities known"]),
-        ([SKIPPED], 0, [audit.OUT_OF_REACH]),
+        ([SKIPPED], 1, [audit.OUT_OF_REACH, audit.WHAT_TO_DO]),
+        ([], 1, [audit.OUT_OF_REACH, audit.WHAT_TO_DO]),
     ],
 )
 def test_a_known_vulnerability_fails_the_audit(dependencies: list[object], status: int, lines: list[str]) -> None:
-    assert audit.judge(json.dumps({"dependencies": dependencies})) == (status, lines)
+    assert audit.judge(json.dumps({"dependencies": dependencies}), offline=False) == (status, lines)
 
 
-def test_an_audit_that_could_not_be_made_says_so_and_does_not_fail() -> None:
-    environment = clean_environment() | {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+def test_a_known_vulnerability_fails_the_audit_also_where_a_machine_is_said_to_be_offline() -> None:
+    assert audit.judge(json.dumps({"dependencies": [BAD]}), offline=True)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "status", "lines"),
+    [({}, 1, [audit.OUT_OF_REACH, audit.WHAT_TO_DO]), ({"CHROMAGENT_AUDIT_OFFLINE": "1"}, 0, [audit.OUT_OF_REACH])],
+)
+def test_an_audit_that_could_not_be_made_fails_unless_the_machine_is_said_to_be_offline(
+    variables: dict[str, str], status: int, lines: list[str]
+) -> None:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
     command = [sys.executable, ROOT / "tools" / "audit.py"]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert (told.returncode, told.stdout.splitlines()) == (
-        0,
-        [audit.OUT_OF_REACH],
+    told = subprocess.run(
+        command, env=clean_environment() | nowhere | variables, capture_output=True, text=True, check=False, timeout=120
     )
+    assert (told.returncode, told.stdout.splitlines()) == (status, lines)
+
+
+# --- what tests and builds install ----------------------------------------------------------------------------------------------
+
+TOOLS = ["tools/uv/requirements.txt", "tools/checkov/requirements.txt"]
+
+
+@pytest.mark.parametrize("path", TOOLS)
+def test_tools_outside_the_lock_are_pinned_with_hashes(path: str) -> None:
+    entries = re.split(r"\n(?=\S)", "\n".join(line for line in (ROOT / path).read_text().splitlines() if not line.startswith("#")))
+    assert [entry for entry in entries if not re.match(r"[\w.-]+==[\w.]+[^\n]*\\\n +--hash=sha256:[0-9a-f]{64}", entry)] == []
+
+
+def test_uv_is_installed_in_the_version_of_the_lock_and_by_its_hash() -> None:
+    assert (ROOT / "tools" / "uv" / "requirements.txt").read_text() == requirements.uv()
+    assert "pip-version-check --require-hashes -r tools/uv/requirements.txt\n" in (ROOT / "Makefile").read_text()

@@ -73,8 +73,10 @@ def prepare(folder: Path) -> Terraform:
         environment["TF_CLI_CONFIG_FILE"] = _offline(Path(schemas))
     elif not _registry_answers():
         pytest.skip(f"no providers: the registry does not answer, and {VARIABLE} does not name the offline schemas")
+    # The hashes of a lock file are those of the registry's packages, which no other package has.
+    leftovers = (".terraform*" if schemas else ".terraform", "*.tfstate*", "__pycache__")
     for name in ("terraform", "chromagent", "functions"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*leftovers))
     return Terraform(folder / "terraform", environment, bool(schemas))
 
 

@@ -60,6 +60,21 @@ def test_every_validation_refuses_something_in_a_test(module: str) -> None:
         assert refused.count(name) >= body.count("  validation {"), name
 
 
+@pytest.mark.parametrize(
+    "module", [".", "bootstrap", *(module for module in terraform.modules() if module.startswith("examples/"))]
+)
+def test_what_is_applied_has_the_versions_of_its_providers_locked(tf: Terraform, module: str) -> None:
+    """Every provider is in the lock file, and in the version that init takes."""
+    folder = tf.tree / module
+    lock = folder / ".terraform.lock.hcl"
+    tf.init(folder)
+    assert versions(lock.read_text()) == versions((TREE / module / ".terraform.lock.hcl").read_text())
+
+
+def versions(lock: str) -> list[str]:
+    return re.findall(r'^provider ".*" \{|^  version .*|^  constraints .*', lock, re.MULTILINE)
+
+
 def test_nobody_commits_what_terraform_leaves_behind() -> None:
     files = subprocess.run(["git", "ls-files", "terraform"], cwd=TREE.parent, check=True, capture_output=True, text=True).stdout
-    assert re.findall(r".*(?:\.tfstate|\.terraform/|\.tfplan|terraform\.tfvars$|\.terraform\.lock\.hcl).*", files) == []
+    assert re.findall(r".*(?:\.tfstate|\.terraform/|\.tfplan|terraform\.tfvars$|modules/.*\.terraform\.lock\.hcl).*", files) == []

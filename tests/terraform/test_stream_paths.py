@@ -144,13 +144,13 @@ def test_each_identity_has_the_least_rights_and_no_value_is_in_the_state(tf: Ter
     )
     planned = terraform.resources(plan)
     assert {(grant["member"], grant["role"]) for grant in own(planned, "google_project_iam_member")} == {
-        (FUNCTION, "roles/aiplatform.user"),
+        (FUNCTION, f"projects/{PROJECT}/roles/chromagent_functions"),
         (BUILD, "roles/artifactregistry.writer"),
         (BUILD, "roles/logging.logWriter"),
         (BUILD, "roles/storage.objectViewer"),
     }
-    reading = planned["google_project_iam_member.build_source"]["condition"][0]["expression"]
-    assert f"startsWith('projects/_/buckets/{PROJECT}-chromagent-source')" in reading
+    [role] = own(planned, "google_project_iam_custom_role")
+    assert role["permissions"] == ["aiplatform.cachedContents.get", "aiplatform.endpoints.predict"]
     assert {(grant["secret_id"], grant["member"]) for grant in own(planned, "google_secret_manager_secret_iam_member")} == {
         ("chromagent-client-keys", FUNCTION),
         ("chromagent-gemini", FUNCTION),
@@ -163,6 +163,19 @@ def test_each_identity_has_the_least_rights_and_no_value_is_in_the_state(tf: Ter
         FUNCTION.removeprefix("serviceAccount:")
     }
     assert functions(planned)["chat"]["direct_vpc_egress"] == "VPC_EGRESS_PRIVATE_RANGES_ONLY"
+
+
+def test_where_bootstrap_has_made_the_identities_nothing_is_granted_on_the_project(tf: Terraform, root: Path) -> None:
+    plan = tf.plan(root, project_id=PROJECT, region="europe-west1", create_identities="false")
+    planned = terraform.resources(plan)
+    for kind in ("google_service_account", "google_project_iam_member", "google_project_iam_custom_role"):
+        assert own(planned, kind) == [], kind
+    assert invokers(planned) == {("chat", "allUsers"), ("chat", GATEWAY), ("models", GATEWAY)}
+    assert {service["service_account_email"] for service in functions(planned).values()} == {
+        FUNCTION.removeprefix("serviceAccount:")
+    }
+    [build] = {values["build_config"][0]["service_account"] for values in own(planned, "google_cloudfunctions2_function")}
+    assert build == f"projects/{PROJECT}/serviceAccounts/{BUILD.removeprefix('serviceAccount:')}"
 
 
 def test_the_api_is_enabled_as_a_service_only_once_it_has_a_config(tf: Terraform, root: Path) -> None:

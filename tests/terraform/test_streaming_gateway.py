@@ -20,6 +20,7 @@ VARIABLES = {
     "function_region": "europe-west1",
     "document": "swagger: '2.0'",
     "services": '{chat="chromagent-chat", models="chromagent-models"}',
+    "service_account": "chromagent-gw@example-project.iam.gserviceaccount.com",
     "streaming": "true",
 }
 

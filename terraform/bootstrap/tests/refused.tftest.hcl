@@ -78,14 +78,6 @@ run "a_var_file_outside_of_the_repository" {
   expect_failures = [var.trigger]
 }
 
-run "a_secret_by_its_path" {
-  command = plan
-  variables {
-    trigger = { repository = "projects/p/locations/l/connections/c/repositories/r", key_secret = "projects/p/secrets/s" }
-  }
-  expect_failures = [var.trigger]
-}
-
 run "a_label_in_capitals" {
   command = plan
   variables {

@@ -4,11 +4,8 @@ module "chromagent" {
   region      = var.region
   stream_path = "load_balancer"
   domain      = var.domain
-  edge = {
-    per_key = { requests = 300, interval_seconds = 60 }
-    per_ip  = { requests = 60, interval_seconds = 60 }
-  }
+  edge        = { per_ip = { requests = 300, interval_seconds = 60 } }
   # Exact for all instances, where memory would count for each apart.
-  rate_limit = { tokens_per_key = "200000/minute" }
+  rate_limit = { per_key = "300/minute", tokens_per_key = "200000/minute" }
   redis      = {}
 }

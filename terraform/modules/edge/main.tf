@@ -2,6 +2,7 @@
 
 locals {
   models_paths = ["/v1/models", "/v1/models/*", "/models", "/models/*"]
+  ssl_policy   = var.ssl_policy != null ? var.ssl_policy : google_compute_ssl_policy.this[0].id
   certificate  = var.certificate != null ? var.certificate : google_compute_managed_ssl_certificate.this[0].id
 }
 
@@ -48,12 +49,13 @@ resource "google_compute_backend_service" "this" {
   }
 }
 
+# A host that no rule names comes to the default service, where Cloud Armor refuses it.
 resource "google_compute_url_map" "this" {
   project         = var.project_id
   name            = var.name
   default_service = google_compute_backend_service.this["chat"].id
 
-  # The gateway would read a key from this header first, and Cloud Armor counts by Authorization: nobody may call with two.
+  # The functions read a key from this header first, because API Gateway writes it. Behind a load balancer only a client could.
   header_action {
     request_headers_to_remove = ["X-Forwarded-Authorization"]
   }
@@ -83,12 +85,21 @@ resource "google_compute_managed_ssl_certificate" "this" {
   }
 }
 
+# Google's default takes TLS 1.0 and ciphers without forward secrecy.
+resource "google_compute_ssl_policy" "this" {
+  count           = var.ssl_policy == null ? 1 : 0
+  project         = var.project_id
+  name            = var.name
+  min_tls_version = "TLS_1_2"
+  profile         = "RESTRICTED"
+}
+
 resource "google_compute_target_https_proxy" "this" {
   project          = var.project_id
   name             = var.name
   url_map          = google_compute_url_map.this.id
   ssl_certificates = [local.certificate]
-  ssl_policy       = var.ssl_policy
+  ssl_policy       = local.ssl_policy
 }
 
 resource "google_compute_global_forwarding_rule" "https" {

@@ -48,34 +48,21 @@ variable "service_names" {
 }
 
 variable "limits" {
-  description = <<-EOT
-    Requests let through in each interval, counted by Cloud Armor. `per_key` counts requests that carry a well-formed client key, each key apart;
-    `per_ip` counts all others, each address apart. Without `per_key`, every request is counted per address.
-  EOT
+  description = "`per_ip`: requests that Cloud Armor lets through in each interval, every address counted apart, whatever key its requests carry."
   type = object({
     per_ip = optional(object({
       requests         = optional(number, 600)
       interval_seconds = optional(number, 60)
     }), {})
-    per_key = optional(object({
-      requests         = optional(number, 600)
-      interval_seconds = optional(number, 60)
-    }))
   })
-  default  = { per_key = {} }
+  default  = {}
   nullable = false
   validation {
-    condition = alltrue([
-      for limit in [var.limits.per_ip, var.limits.per_key] :
-      limit.requests >= 1 && limit.requests <= 1000000 && floor(limit.requests) == limit.requests if limit != null
-    ])
+    condition     = var.limits.per_ip.requests >= 1 && var.limits.per_ip.requests <= 1000000 && floor(var.limits.per_ip.requests) == var.limits.per_ip.requests
     error_message = "requests must be a whole number from 1 to 1,000,000."
   }
   validation {
-    condition = alltrue([
-      for limit in [var.limits.per_ip, var.limits.per_key] :
-      contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], limit.interval_seconds) if limit != null
-    ])
+    condition     = contains([10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600], var.limits.per_ip.interval_seconds)
     error_message = "Cloud Armor counts in intervals of 10, 30, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700 or 3600 seconds."
   }
 }
@@ -91,7 +78,7 @@ variable "certificate" {
 }
 
 variable "ssl_policy" {
-  description = "Self link of an SSL policy (oldest TLS version, ciphers). Null leaves Google's default."
+  description = "Self link of an SSL policy of your own (oldest TLS version, ciphers). Null makes one: TLS 1.2 or newer, profile RESTRICTED."
   type        = string
   default     = null
   validation {

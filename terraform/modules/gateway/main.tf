@@ -1,16 +1,9 @@
-# API Gateway in front of the two functions, and the identity that it invokes them with.
+# API Gateway in front of the two functions, which it invokes as an account that has no other right.
 
 locals {
   # The name has the hash of the document: another document is another config, made before the old one goes.
   config_id = "${var.name}-${var.document_id}"
   streaming = var.streaming ? 1 : 0
-}
-
-resource "google_service_account" "gateway" {
-  project      = var.project_id
-  account_id   = "${var.name}-gw"
-  display_name = "${var.name}: API Gateway"
-  description  = "Invokes the functions for those whom API Gateway let in. Has no other right."
 }
 
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
@@ -19,7 +12,7 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   location = var.function_region
   name     = each.value
   role     = "roles/run.invoker"
-  member   = google_service_account.gateway.member
+  member   = "serviceAccount:${var.service_account}"
 }
 
 resource "google_api_gateway_api" "this" {
@@ -47,7 +40,7 @@ resource "google_api_gateway_api_config" "this" {
 
   gateway_config {
     backend_config {
-      google_service_account = google_service_account.gateway.email
+      google_service_account = var.service_account
     }
   }
 

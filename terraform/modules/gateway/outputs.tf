@@ -8,11 +8,6 @@ output "managed_service" {
   value       = google_api_gateway_api.this.managed_service
 }
 
-output "service_account" {
-  description = "E-mail address of the gateway's identity."
-  value       = google_service_account.gateway.email
-}
-
 output "config_id" {
   description = "Name of the API config that is served."
   value       = google_api_gateway_api_config.this.api_config_id

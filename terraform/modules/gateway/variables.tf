@@ -79,6 +79,16 @@ variable "services" {
   }
 }
 
+variable "service_account" {
+  description = "E-mail address of the identity that the gateway invokes them with. It needs no other right."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = can(regex("^[^@\\s]+@[^@\\s]+\\.gserviceaccount\\.com$", var.service_account))
+    error_message = "service_account is the e-mail address of a service account."
+  }
+}
+
 variable "streaming" {
   description = "Whether the gateway streams. This is a Preview of Google's, made by gcloud on the machine that runs Terraform, and decided for the gateway's life."
   type        = bool

@@ -258,7 +258,9 @@ EMPTY = "the value is empty: give one, or leave the option out"
 
 
 @pytest.mark.parametrize("value", ["", " "])
-@pytest.mark.parametrize("option", ["--models", "--buckets", "--requests", "--tokens", "--days", "--store", "--name"])
+@pytest.mark.parametrize(
+    "option", ["--models", "--buckets", "--resources", "--requests", "--tokens", "--days", "--store", "--name"]
+)
 def test_an_empty_value_of_an_option_is_an_error(
     option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,7 +270,7 @@ def test_an_empty_value_of_an_option_is_an_error(
     assert not path.exists()
 
 
-@pytest.mark.parametrize("option", ["--models", "--buckets"])
+@pytest.mark.parametrize("option", ["--models", "--buckets", "--resources"])
 def test_an_option_without_any_value_is_an_error(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.json"
     status, _, err = run(capsys, "keys", "new", "--name", "ci", "--store", f"file:{path}", option)

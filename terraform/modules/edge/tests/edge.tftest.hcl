@@ -48,6 +48,10 @@ run "paths_lead_to_their_function" {
     condition     = google_compute_target_https_proxy.this.ssl_certificates == tolist([google_compute_managed_ssl_certificate.this[0].id])
     error_message = "the managed certificate is used"
   }
+  assert {
+    condition     = google_compute_target_https_proxy.this.ssl_policy == google_compute_ssl_policy.this[0].id
+    error_message = "the policy of TLS versions is used"
+  }
 }
 
 run "the_newer_load_balancer_is_named_everywhere" {
@@ -73,39 +77,41 @@ run "plain_http_is_sent_to_https_with_its_method" {
   }
 }
 
-run "keys_are_counted_apart_and_the_rest_by_address" {
+run "every_request_is_counted_by_its_address_before_anything_else_lets_it_in" {
   command = plan
   variables {
-    limits = {
-      per_ip  = { requests = 30, interval_seconds = 10 }
-      per_key = { requests = 900, interval_seconds = 300 }
-    }
+    limits = { per_ip = { requests = 30, interval_seconds = 10 } }
   }
   assert {
     condition = {
       for rule in google_compute_security_policy.this.rule : tostring(rule.priority) =>
-      [for limit in rule.rate_limit_options : "${limit.enforce_on_key} ${limit.enforce_on_key_name == null ? "" : limit.enforce_on_key_name} ${limit.rate_limit_threshold[0].count}/${limit.rate_limit_threshold[0].interval_sec} ${limit.exceed_action}"]
+      concat([rule.action], [for limit in rule.rate_limit_options : "${limit.enforce_on_key} ${limit.rate_limit_threshold[0].count}/${limit.rate_limit_threshold[0].interval_sec} ${limit.exceed_action}"])
       } == {
-      "1000"       = ["HTTP_HEADER Authorization 900/300 deny(429)"]
-      "2000"       = ["IP  30/10 deny(429)"]
-      "2147483647" = []
+      "1000"       = ["deny(404)"]
+      "2000"       = ["throttle", "IP 30/10 deny(429)"]
+      "2147483647" = ["deny(403)"]
     }
-    error_message = "the rule of keys stands before the rule of addresses"
+    error_message = "only the rule by address lets anything in"
   }
   assert {
-    condition     = one([for rule in google_compute_security_policy.this.rule : rule.match[0].expr[0].expression if rule.priority == 1000]) == "has(request.headers['authorization']) && request.headers['authorization'].matches('^Bearer sk-cg-[0-9A-Za-z]{49}$')"
-    error_message = "the counter of a missing header would be everybody's"
+    condition     = one([for rule in google_compute_security_policy.this.rule : rule.match[0].config[0].src_ip_ranges if rule.priority == 2000]) == toset(["*"])
+    error_message = "no key, also no invented one, gets round the counter of its address"
   }
 }
 
-run "without_a_limit_per_key_all_are_counted_by_address" {
+run "another_host_is_refused" {
   command = plan
-  variables {
-    limits = { per_ip = { requests = 60 } }
-  }
   assert {
-    condition     = toset([for rule in google_compute_security_policy.this.rule : rule.priority]) == toset([2000, 2147483647])
-    error_message = "the rule of keys is gone"
+    condition     = one([for rule in google_compute_security_policy.this.rule : rule.match[0].expr[0].expression if rule.priority == 1000]) == "!(has(request.headers['host']) && request.headers['host'].lower().matches('^llm[.]example[.]com(:443)?$'))"
+    error_message = "only the domain is served"
+  }
+}
+
+run "old_versions_of_tls_are_refused" {
+  command = plan
+  assert {
+    condition     = google_compute_ssl_policy.this[0].min_tls_version == "TLS_1_2" && google_compute_ssl_policy.this[0].profile == "RESTRICTED"
+    error_message = "the default of Google takes TLS 1.0"
   }
 }
 
@@ -116,8 +122,8 @@ run "a_certificate_of_ones_own" {
     ssl_policy  = "projects/my-project/global/sslPolicies/modern"
   }
   assert {
-    condition     = length(google_compute_managed_ssl_certificate.this) == 0
-    error_message = "none is ordered"
+    condition     = length(google_compute_managed_ssl_certificate.this) == 0 && length(google_compute_ssl_policy.this) == 0
+    error_message = "none is made"
   }
   assert {
     condition     = google_compute_target_https_proxy.this.ssl_certificates == tolist(["projects/my-project/global/sslCertificates/mine"])

@@ -51,7 +51,7 @@ run "a_service_with_its_path" {
 run "a_limit_of_nothing" {
   command = plan
   variables {
-    limits = { per_key = { requests = 0 } }
+    limits = { per_ip = { requests = 0 } }
   }
   expect_failures = [var.limits]
 }

@@ -1,11 +1,4 @@
-mock_provider "google" {
-  mock_resource "google_service_account" {
-    defaults = {
-      email  = "chromagent-gw@example-project.iam.gserviceaccount.com"
-      member = "serviceAccount:chromagent-gw@example-project.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google" {}
 
 mock_provider "google-beta" {
   mock_resource "google_api_gateway_api" {
@@ -24,18 +17,19 @@ variables {
   document        = "swagger: '2.0'"
   document_id     = "0123456789ab"
   services        = { chat = "chromagent-chat", models = "chromagent-models" }
+  service_account = "chromagent-gw@example-project.iam.gserviceaccount.com"
 }
 
 run "the_gateway_invokes_both_functions_as_itself" {
   assert {
     condition = alltrue([
       for invoker in google_cloud_run_v2_service_iam_member.invoker :
-      invoker.role == "roles/run.invoker" && invoker.member == google_service_account.gateway.member && invoker.location == "europe-west4"
+      invoker.role == "roles/run.invoker" && invoker.member == "serviceAccount:${var.service_account}" && invoker.location == "europe-west4"
     ])
     error_message = "wrong invoker"
   }
   assert {
-    condition     = google_api_gateway_api_config.this.gateway_config[0].backend_config[0].google_service_account == google_service_account.gateway.email
+    condition     = google_api_gateway_api_config.this.gateway_config[0].backend_config[0].google_service_account == var.service_account
     error_message = "the gateway calls as somebody else"
   }
   assert {

@@ -14,6 +14,7 @@ run "names_and_words_that_cannot_be" {
     document        = "openapi: 3.0.4"
     document_id     = "latest"
     services        = { chat = "chromagent-chat" }
+    service_account = "chromagent-gw"
     labels          = { team = "A" }
   }
   expect_failures = [
@@ -25,6 +26,7 @@ run "names_and_words_that_cannot_be" {
     var.document,
     var.document_id,
     var.services,
+    var.service_account,
     var.labels,
   ]
 }

@@ -1,0 +1,6 @@
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    google = { source = "hashicorp/google", version = ">= 7.40, < 9" }
+  }
+}
