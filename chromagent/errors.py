@@ -9,7 +9,7 @@
     ├── UpstreamConflict 409
     ├── RequestTooLarge 413
     ├── HostNotAllowed 421
-    ├── RateLimited 429 ─── TokensLimited, QuotaExhausted 429
+    ├── RateLimited 429 ─── TokensLimited, MemoryLimited; QuotaExhausted 429
     ├── InternalError 500, UpstreamFailed 500
     ├── UpstreamAuthenticationFailed 502, UpstreamUnreachable 502, UpstreamInvalidResponse 502
     ├── UpstreamUnavailable 503, UpstreamOverloaded 503, Misconfigured 503, LimiterUnavailable 503,
@@ -21,7 +21,7 @@ The official clients choose their exception by status, then show `message`, `typ
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from chromagent.codec import JsonObject
 
@@ -37,6 +37,10 @@ class GatewayError(Exception):
     should_retry: ClassVar[bool | None] = None
     """Value of `x-should-retry`; None leaves the choice to the client's own rules."""
     default_retryable: ClassVar[bool] = False
+    scope: ClassVar[Literal["request", "location", "backend"]] = "request"
+    """What is at fault, and so who else may serve the request: nobody, another location (a model may be missing or out of quota at
+    one place only), or another backend.
+    """
     when: ClassVar[str] = ""
     """The case in a few words, for the table of errors in the documentation."""
 
@@ -107,6 +111,7 @@ class InvalidApiKey(GatewayError):
 class PermissionDenied(GatewayError):
     """The upstream refuses the gateway's identity this model or project."""
 
+    scope = "location"
     status = 403
     type = "permission_error"
     default_code = "upstream_permission_denied"
@@ -128,6 +133,7 @@ class OriginNotAllowed(GatewayError):
 class ModelNotFound(GatewayError):
     """The model is not known, or not allowed for this key."""
 
+    scope = "location"
     status = 404
     type = "invalid_request_error"
     default_code = "model_not_found"
@@ -200,12 +206,19 @@ class HostNotAllowed(GatewayError):
 class RateLimited(GatewayError):
     """A limit of the gateway or of the upstream; it passes."""
 
+    scope = "location"
     status = 429
     type = "rate_limit_error"
     default_code = "rate_limit_exceeded"
     default_message = "Rate limit reached. Try again later."
     default_retryable = True
     when = "a limit of the gateway or of the upstream"
+
+
+class MemoryLimited(RateLimited):
+    """The running requests of one key take all the memory that one key may have in an instance."""
+
+    scope = "request"
 
 
 class TokensLimited(RateLimited):
@@ -219,6 +232,7 @@ class TokensLimited(RateLimited):
 class QuotaExhausted(GatewayError):
     """A daily or billing quota of the upstream; waiting a minute does not help."""
 
+    scope = "location"
     status = 429
     type = "insufficient_quota"
     default_code = "insufficient_quota"
@@ -238,6 +252,7 @@ class InternalError(GatewayError):
 class UpstreamFailed(GatewayError):
     """The upstream answered 500 or another error without a row of its own."""
 
+    scope = "location"
     default_code = "upstream_error"
     default_message = "The upstream failed."
     default_retryable = True
@@ -247,6 +262,7 @@ class UpstreamFailed(GatewayError):
 class UpstreamAuthenticationFailed(GatewayError):
     """The gateway's own credential was refused; the client's key is fine."""
 
+    scope = "backend"
     status = 502
     default_code = "upstream_authentication_error"
     default_message = "The gateway could not authenticate with the model provider."
@@ -257,6 +273,7 @@ class UpstreamAuthenticationFailed(GatewayError):
 class UpstreamUnreachable(GatewayError):
     """No connection, or it broke."""
 
+    scope = "location"
     status = 502
     default_code = "upstream_unreachable"
     default_message = "The gateway could not reach the model provider, or lost the connection."
@@ -267,6 +284,7 @@ class UpstreamUnreachable(GatewayError):
 class UpstreamInvalidResponse(GatewayError):
     """The upstream's answer is not what its own documentation allows, or ends in the middle."""
 
+    scope = "location"
     status = 502
     default_code = "upstream_invalid_response"
     default_message = "The model provider's answer was malformed or incomplete."
@@ -276,6 +294,7 @@ class UpstreamInvalidResponse(GatewayError):
 class UpstreamUnavailable(GatewayError):
     """The upstream answered 503."""
 
+    scope = "location"
     status = 503
     default_code = "upstream_unavailable"
     default_message = "The model provider is unavailable."
@@ -286,6 +305,7 @@ class UpstreamUnavailable(GatewayError):
 class UpstreamOverloaded(GatewayError):
     """The upstream answered 529 or said that it is overloaded."""
 
+    scope = "location"
     status = 503
     default_code = "upstream_overloaded"
     default_message = "The model provider is overloaded."
@@ -296,6 +316,7 @@ class UpstreamOverloaded(GatewayError):
 class Misconfigured(GatewayError):
     """The gateway cannot serve until its owner mends the configuration."""
 
+    scope = "backend"
     status = 503
     default_code = "gateway_misconfigured"
     default_message = "This gateway is not configured to serve requests."
@@ -328,6 +349,7 @@ class GatewayOverloaded(GatewayError):
 class UpstreamTimeout(GatewayError):
     """The upstream was silent for too long, or said itself that it ran out of time."""
 
+    scope = "location"
     status = 504
     default_code = "upstream_timeout"
     default_message = "The model provider did not answer in time."

@@ -32,6 +32,8 @@ from chromagent.upstream.retry import LARGEST_TOTAL, Patience
 _STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 _LONGEST_HEADER: Final = 500
 """Letters; names of models come from clients and upstreams."""
+_OF_ROUTE: Final = frozenset({"x-chromagent-route", "x-chromagent-model", "x-upstream-request-id"})
+"""Headers that say who answered."""
 _JSON_TYPES: Final = ("application/json", "text/plain", "")
 
 
@@ -194,6 +196,7 @@ async def _send_chunks(stream: GatewayStream, heartbeat: Heartbeat, reply: Reply
         if not deltas:
             raise InternalError
         writer = ChunkWriter(stream.head, include_usage=include_usage)
+        outcome.route_answered = True
         await heartbeat.start()
         outcome.stopwatch.mark_first_chunk()
         while deltas:
@@ -225,7 +228,10 @@ def _check_content_type(header: str) -> None:
 
 
 async def _start_stream(reply: Reply, outcome: Outcome) -> None:
-    reply.headers |= _STREAM_HEADERS | _report_headers(outcome)
+    headers = _report_headers(outcome)
+    if not outcome.route_answered:  # another route may still have to answer
+        headers = {name: value for name, value in headers.items() if name not in _OF_ROUTE}
+    reply.headers |= _STREAM_HEADERS | headers
     await reply.start(200, EVENT_STREAM)
 
 

@@ -45,6 +45,8 @@ class Outcome(Struct):
     finish_reasons: dict[int, str] = {}
     whole: bool = False
     """Whether the answer came to its end, so that its usage is the last word."""
+    route_answered: bool = False
+    """Whether the route of the report has answered, so that no other will be tried."""
     streamed_usage: JsonObject | None = None
     """What the upstream reported of a stream, perhaps before its end."""
     characters: int = 0

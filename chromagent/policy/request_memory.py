@@ -16,7 +16,7 @@ from collections import defaultdict
 from types import TracebackType
 from typing import Final, Self
 
-from chromagent.errors import GatewayOverloaded, InvalidRequest, RateLimited, RequestTooLarge
+from chromagent.errors import GatewayOverloaded, InvalidRequest, MemoryLimited, RequestTooLarge
 
 RETRY_AFTER: Final = 2.0
 """Seconds; most requests end within a few."""
@@ -74,13 +74,13 @@ class RequestMemory:
         return RequestShare(self, caller)
 
     def take(self, caller: str, size: int, before: int) -> None:
-        """Count bytes of a request that holds `before` already. Raises `RequestTooLarge`, `RateLimited` or `GatewayOverloaded`."""
+        """Count bytes of a request that holds `before` already. Raises what `RequestShare.add` does."""
         if before + size > self._max_of_caller:
             raise RequestTooLarge(
                 f"The request needs {before + size} bytes of memory with its files; at most {self._max_of_caller} are allowed."
             )
         if self._by_caller[caller] + size > self._max_of_caller:
-            raise RateLimited(
+            raise MemoryLimited(
                 f"The running requests of this key would take more than {self._max_of_caller} bytes of memory together. "
                 "Send fewer large requests at once.",
                 retry_after=RETRY_AFTER,
@@ -111,7 +111,7 @@ class RequestShare:
         self._users = 1
 
     def add(self, size: int) -> None:
-        """Count bytes. Raises `RequestTooLarge`, `RateLimited` or `GatewayOverloaded`, and counts nothing then."""
+        """Count bytes. Raises `RequestTooLarge`, `MemoryLimited` or `GatewayOverloaded`, and counts nothing then."""
         self._memory.take(self.caller, size, self.size)
         self.size += size
 

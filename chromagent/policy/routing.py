@@ -1,4 +1,4 @@
-"""Model → ordered routes. Hides mappings, name families, where each backend may be called, and which places rest."""
+"""Model → ordered routes. Hides mappings, name families, where each backend may be called, and which routes cool down."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -8,7 +8,9 @@ from chromagent.catalog import Family, family_of
 from chromagent.errors import GatewayError, ModelNotFound
 from chromagent.policy import model_patterns
 
-LONGEST_REST: Final = 60.0
+MAX_COOLDOWN: Final = 60.0
+"""Seconds."""
+MAX_COOLDOWNS: Final = 1024
 MOST_KNOWN: Final = 256
 """Names of models whose routes are kept; they come from clients."""
 
@@ -93,23 +95,29 @@ class Router:
         return (head, rest) if rest and head in self._backends else (own, spelling)
 
 
-class Rests:
-    """Which places said that they want to be left alone for a while. That changes the order of routes and nothing else: where all
-    rest, the one whose rest ends first is tried, so that one caller's 429 never refuses another unasked.
+class Cooldowns:
+    """Which models at which locations asked to be left alone for a while.
+
+    That changes the order of routes and nothing else: where all routes are cooling down, the one that ends first is tried, so that
+    one caller's 429 never refuses another caller's request.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._until: dict[tuple[str, str], float] = {}
+        self._until: dict[Route, float] = {}
 
     def order(self, routes: Sequence[Route]) -> Sequence[Route]:
         """Return the routes in the order to try them."""
         if not self._until:
             return routes
         now = self._clock()
-        return sorted(routes, key=lambda route: max(0.0, self._until.get((route.backend, route.location), now) - now))
+        return sorted(routes, key=lambda route: max(0.0, self._until.get(route, now) - now))
 
     def note(self, route: Route, error: GatewayError) -> None:
-        """Let a place rest that answered 429 or 503 with a wait."""
+        """Let a route cool down that answered 429 or 503 with a wait."""
         if error.status in (429, 503) and error.retry_after:
-            self._until[(route.backend, route.location)] = self._clock() + min(LONGEST_REST, error.retry_after)
+            now = self._clock()
+            if len(self._until) >= MAX_COOLDOWNS:  # names of models come from clients
+                self._until = {other: until for other, until in self._until.items() if until > now}
+            if len(self._until) < MAX_COOLDOWNS:
+                self._until[route] = now + min(MAX_COOLDOWN, error.retry_after)
