@@ -19,7 +19,7 @@ from cachetools import TTLCache
 from chromagent import __version__
 from chromagent.addresses import is_public
 from chromagent.errors import GatewayError, InvalidRequest
-from chromagent.media_types import sniff
+from chromagent.media_types import SNIFF_BYTES, sniff
 from chromagent.upstream.caller_slots import CallerSlots
 
 MOST_FILES: Final = 20
@@ -217,7 +217,7 @@ class RemoteFiles:
 
 def _typed(content: bytes, declared: str) -> RemoteFile:
     declared = declared.partition(";")[0].strip().lower()
-    media_type = sniff(content[:64])
+    media_type = sniff(content[:SNIFF_BYTES], declared)
     if media_type is None and declared in _TEXTS:
         media_type = declared
     if media_type is None or not content:

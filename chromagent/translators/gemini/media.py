@@ -221,7 +221,7 @@ def _type_of_address(url: str) -> str | None:
 
 
 def _decode_prefix(data: str) -> bytes:
-    start = data[: media_types.ENOUGH].translate(_STANDARD)
+    start = data[: media_types.SNIFF_BYTES // 3 * 4].translate(_STANDARD)
     try:
         return base64.b64decode(start[: len(start) // 4 * 4])
     except binascii.Error:
