@@ -219,6 +219,7 @@ class MemoryLimited(RateLimited):
     """The running requests of one key take all the memory that one key may have in an instance."""
 
     scope = "request"
+    when = "the running requests of this key take all the memory that one key may have in an instance (`max_request_memory`)"
 
 
 class TokensLimited(RateLimited):

@@ -11,7 +11,7 @@ from chromagent.codec import JsonObject, JsonValue
 from chromagent.errors import InvalidRequest
 from chromagent.schema import reading
 from chromagent.schema.reading import Place, wrong_value
-from chromagent.translators.gemini import allow_list
+from chromagent.translators.gemini import allow_list, safety
 from chromagent.translators.gemini.allow_list import EXTENSIONS, Resources, snake
 from chromagent.translators.gemini.parameters import TABLE
 from chromagent.translators.gemini.profiles import Profile
@@ -110,14 +110,14 @@ def guard(body: JsonObject, google: Extensions, options: "GeminiOptions") -> Non
     """
     given, asked = google.get("safetySettings"), google.get("modelArmorConfig")
     here, armor_place = google.place("safetySettings"), google.place("modelArmorConfig")
-    safety, armor = options.safety, options.model_armor.config()
+    demanded, armor = options.safety, options.model_armor.config()
     if asked and options.surface == "developer":
         raise wrong_value(armor_place, "The Gemini Developer API has no Model Armor.", "unsupported_parameter")
-    if asked and (armor or safety.floor is not None or safety.fixed):
+    if asked and (armor or demanded.floor is not None or demanded.fixed):
         raise wrong_value(armor_place, "The operator of this gateway sets how content is screened.", "unsupported_parameter")
     if given is not None and armor:
         raise wrong_value(here, "The operator of this gateway screens content with Model Armor.", "unsupported_parameter")
-    if settings := safety.settings(given, here):
+    if settings := safety.settings(demanded, given, here):
         body["safetySettings"] = settings
     if armor or asked:
         body["modelArmorConfig"] = armor or asked

@@ -1,11 +1,48 @@
 """The switches of this wire format, as an owner sets them in `backends.<name>.options` (docs/options.md). Defaults are safe."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from chromagent.translators.gemini.safety import ModelArmor, Safety
+from chromagent.codec import JsonObject
+
+Threshold: TypeAlias = Literal["OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE"]
+Category: TypeAlias = Literal[
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_CIVIC_INTEGRITY",
+    "HARM_CATEGORY_JAILBREAK",
+    "HARM_CATEGORY_IMAGE_HATE",
+    "HARM_CATEGORY_IMAGE_DANGEROUS_CONTENT",
+    "HARM_CATEGORY_IMAGE_HARASSMENT",
+    "HARM_CATEGORY_IMAGE_SEXUALLY_EXPLICIT",
+]
+
+
+class Safety(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator demands of safety settings."""
+
+    floor: Threshold | Mapping[Category, Threshold] | None = None
+    """Weakest threshold, for all categories or for each; sent with every request. A client may only be stricter."""
+    fixed: bool = False
+    """Clients may send no safety settings at all: they are a 400."""
+
+
+class ModelArmor(Struct, frozen=True, forbid_unknown_fields=True):
+    """Model Armor templates, as full names `projects/P/locations/L/templates/T`."""
+
+    prompt_template: str | None = None
+    """Screens what is asked."""
+    response_template: str | None = None
+    """Screens what is answered."""
+
+    def config(self) -> JsonObject:
+        """Return `modelArmorConfig`; empty without templates."""
+        names = {"promptTemplateName": self.prompt_template, "responseTemplateName": self.response_template}
+        return {member: name for member, name in names.items() if name}
 
 
 class GeminiOptions(Struct, frozen=True, forbid_unknown_fields=True):
