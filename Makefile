@@ -41,11 +41,10 @@ audit: $(READY)  ## Look for known vulnerabilities of what is deployed
 bundle: $(READY)  ## Make the deployment archive dist/chromagent.zip and its bill of materials
 	@$(BIN)/python tools/bundle.py
 
-docs: $(READY)  ## Write the tables of the documentation, and docs/openapi.json, from the code
 bench: $(READY)  ## Measure speed and memory against other ways (ARGS="unary --rounds 3")
 	@$(BIN)/python -m tools.bench $(ARGS)
 
-docs: $(READY)  ## Write the tables of the documentation from the code
+docs: $(READY)  ## Write the tables of the documentation, and docs/openapi.json, from the code
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/openapi.py
 

@@ -70,7 +70,10 @@ class Upstreams:
 
     def beginning(self, name: str) -> Callable[[], None]:
         """Return what begins to fetch a backend's token; nothing where none has to be fetched."""
-        identity = self._identity(self._settings.backends[name])
+        backend = self._settings.backends[name]
+        if not backend.enabled:
+            return _nothing
+        identity = self._identity(backend)
         return identity.begin if isinstance(identity, GoogleCredentials) else _nothing
 
     def _identity(self, backend: config.Backend) -> UpstreamCredentials:

@@ -150,7 +150,8 @@ class Reply:
     async def whole(self, status: int, body: bytes, content_type: str) -> None:
         """Send a complete body."""
         await self._settle_once()
-        self.headers["content-length"] = str(len(body))
+        if status != 204:  # such an answer has no body, and RFC 9110 (8.6) forbids to give its length
+            self.headers["content-length"] = str(len(body))
         await self.start(status, content_type)
         if len(body) <= PIECE:
             await self.write(body, last=True)

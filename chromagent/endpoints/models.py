@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from chromagent import telemetry
 from chromagent.catalog import MODELS, OWNERS, family_of
 from chromagent.codec import JsonObject
 from chromagent.endpoints.asgi import Reply, Request
 from chromagent.endpoints.request_line import Outcome
-from chromagent.errors import ModelNotFound
+from chromagent.errors import GatewayError, ModelNotFound
 from chromagent.policy.admission import Door
 from chromagent.policy.authentication import Caller
 from chromagent.policy.routing import Router
@@ -48,13 +49,23 @@ class Models:
     def _known(self) -> dict[str, JsonObject]:
         """Make the list once: it depends on the configuration only."""
         if self._models is None:
-            mapped = {name: self._describe(name, backend) for name, backend in self._router.mapped_models.items()}
-            self._models = mapped | {
+            mapped = self._router.mapped_models
+            self._models = self._describe_mapped() | {
                 model.id: self._describe(model.id, backend, created=model.created)
                 for model in MODELS
                 if model.id not in mapped and (backend := self._router.backend_for(model.family)) is not None
             }
         return self._models
+
+    def _describe_mapped(self) -> dict[str, JsonObject]:
+        """Describe the models that the operator mapped. One that no enabled backend serves is left out, and logged."""
+        found: dict[str, JsonObject] = {}
+        for name, backend in self._router.mapped_models.items():
+            try:
+                found[name] = self._describe(name, backend)
+            except GatewayError as error:
+                telemetry.write_warning(f"the mapped model {name} cannot be served", {"reason": error.message})
+        return found
 
     def _describe(self, name: str, backend: str, *, created: int = 0) -> JsonObject:
         route = self._router.routes(name)[0]

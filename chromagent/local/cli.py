@@ -11,7 +11,7 @@ from chromagent.codec import JsonObject
 from chromagent.config import ConfigurationError
 from chromagent.local import keys
 from chromagent.local.processes import StartError
-from chromagent.local.run import RunOptions, run
+from chromagent.local.run_options import RunOptions
 from chromagent.providers import registry
 
 _MOST_DAYS: Final = 36_500
@@ -140,6 +140,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
+    try:
+        from chromagent.local.run import run  # noqa: PLC0415 - needs packages that the other commands do not
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("chromagent"):
+            raise
+        raise StartError(f"run needs the package '{error.name}': install chromagent[local]") from error
     names = RunOptions.__dataclass_fields__
     run(RunOptions(**{name: getattr(chosen, name) for name in names}))
 

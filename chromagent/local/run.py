@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
@@ -13,24 +12,11 @@ from chromagent import codec, config
 from chromagent.config import Settings
 from chromagent.local import keys, openapi, playground, processes
 from chromagent.local.gateway import GatewaySettings, LocalGateway
+from chromagent.local.run_options import RunOptions
 from chromagent.providers import registry
 
 LOCAL_PROJECT: Final = "local-project"
 _KEYS_VARIABLE: Final = "LOCAL_CLIENT_KEYS"
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What the command line asked for. `vertex`: True the real one, False the simulated one, None as the environment suggests."""
-
-    port: int | None = None
-    vertex: bool | None = None
-    direct: bool = False
-    buffer: bool = False
-    api_key: str | None = None
-    chat_per_minute: int = 600
-    models_per_minute: int = 600
-    words_per_second: float = 40.0
 
 
 def run(options: RunOptions) -> None:

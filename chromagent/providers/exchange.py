@@ -65,8 +65,8 @@ class Platform(Protocol):
         """Return the headers that every call carries, credentials included."""
         ...
 
-    def credentials_refused(self) -> None:
-        """Tell that the upstream answered 401."""
+    def credentials_refused(self, sent: Mapping[str, str]) -> None:
+        """Report that the upstream answered 401 to a request with these headers."""
         ...
 
     def remember(self, location: str, model: str, workaround: str, caller_id: str) -> None:
@@ -100,6 +100,7 @@ class VertexExchange:
         self._unhelpful: set[str] = set()
         """Workarounds after which the upstream said the same again."""
         self._credentials_renewed = False
+        self._sent_headers: Mapping[str, str] = {}
         self._streams: list[StreamTranslator] = []
         self._source: DeltaSource | None = None
 
@@ -191,7 +192,7 @@ class VertexExchange:
         """Return what to try next, after whatever wait it takes; or raise the error."""
         if isinstance(error, UpstreamAuthenticationFailed) and not self._credentials_renewed:
             self._credentials_renewed = True
-            self._platform.credentials_refused()
+            self._platform.credentials_refused(self._sent_headers)
             return attempt
         complaint = error.upstream_message
         self._unhelpful |= {name for name, earlier in self._complaints.items() if earlier and earlier == complaint}
@@ -221,6 +222,7 @@ class VertexExchange:
         path = platform.wire.path(call.model, call.project, self._location, stream=self._streamed)
         headers = await platform.headers(stream=self._streamed)
         headers |= attempt.translation.headers
+        self._sent_headers = headers
         idle = min(remaining, platform.wire.idle_timeout) if self._streamed else remaining
         return UpstreamRequest(platform.address(self._location) + path, headers, content, idle)
 

@@ -104,9 +104,9 @@ class VertexProvider:
         """Fetch remote files."""
         return {url: Media(*file) for url, file in (await self._fetch(urls, share)).items()}
 
-    def credentials_refused(self) -> None:
-        """Tell that the upstream answered 401."""
-        self.credentials.refused()
+    def credentials_refused(self, sent: Mapping[str, str]) -> None:
+        """Report that the upstream answered 401 to a request with these headers."""
+        self.credentials.refused(sent)
 
     def _redactor(self, project: str, request: JsonValue = None) -> Redactor:
         return Redactor(project, self._hosts, self._secrets, request)

@@ -24,6 +24,8 @@ RENEW_AHEAD: Final = 300.0
 """Seconds of remaining life under which a token is renewed while it still serves (wire-gemini §1.5)."""
 RENEW_EVERY: Final = 1.0
 """Least seconds between two renewals ahead of time: the metadata server may give the same token until shortly before its end."""
+RETRY_INTERVAL: Final = 1.0
+"""Seconds for which a renewal that failed is not tried again: a burst of requests does not ask for a token each."""
 PATIENCE: Final = 5.0
 """Seconds that a request waits for a token when there is none."""
 
@@ -35,8 +37,11 @@ class UpstreamCredentials(Protocol):
         """Return them. Raises `UpstreamAuthenticationFailed` or `Misconfigured`."""
         ...
 
-    def refused(self) -> None:
-        """Tell that the upstream answered 401: the next `headers` must not repeat what was sent."""
+    def refused(self, sent: Mapping[str, str]) -> None:
+        """Report that the upstream answered 401 to a request with these headers: `headers` must not return them again.
+
+        What was renewed meanwhile stays: requests that are refused together lead to one renewal.
+        """
         ...
 
     async def project(self) -> str | None:
@@ -51,7 +56,7 @@ class NoCredentials:
         """Return a token that only a simulation accepts."""
         return {"authorization": "Bearer simulated"}
 
-    def refused(self) -> None:
+    def refused(self, sent: Mapping[str, str]) -> None:
         """Change nothing: there is nothing else to send."""
 
     async def project(self) -> str | None:
@@ -65,6 +70,7 @@ class ApiKey:
     def __init__(self, secrets: KeptSecrets, reference: str) -> None:
         self._secrets = secrets
         self._reference = reference
+        self._key = ""
 
     async def headers(self) -> Mapping[str, str]:
         """Return the key in its own header: Google refuses one in the query to our project URL, and queries get logged."""
@@ -75,11 +81,13 @@ class ApiKey:
         text = key.decode("latin-1").strip()
         if not re.fullmatch(r"[!-~]+", text):
             raise Misconfigured("The gateway's key for the model provider is empty or no key.")
+        self._key = text
         return {"x-goog-api-key": text}
 
-    def refused(self) -> None:
-        """Forget the key."""
-        self._secrets.forget(self._reference)
+    def refused(self, sent: Mapping[str, str]) -> None:
+        """Forget the key, if it is the one that was sent."""
+        if sent.get("x-goog-api-key") == self._key:
+            self._secrets.forget(self._reference)
 
     async def project(self) -> str | None:
         """Know no project: the key's own project serves."""
@@ -103,6 +111,7 @@ class GoogleCredentials:
         self._project: str | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._renewed_at = float("-inf")
+        self._failed_at = float("-inf")
         self._void = False
 
     def begin(self) -> None:
@@ -114,19 +123,23 @@ class GoogleCredentials:
         """Return a live token, and the quota project if the credentials carry one."""
         remaining = self._remaining()
         if remaining <= 0:
+            if time.monotonic() - self._failed_at < RETRY_INTERVAL:
+                raise UpstreamAuthenticationFailed
             await _wait_for(self._renew())
         elif remaining < RENEW_AHEAD and time.monotonic() - self._renewed_at >= RENEW_EVERY:
             self._renew()
         credentials = self._credentials
         if credentials is None or not credentials.token:
             raise UpstreamAuthenticationFailed
-        headers = {"authorization": f"Bearer {credentials.token}"}
+        headers = {"authorization": _bearer(credentials)}
         if quota_project := getattr(credentials, "quota_project_id", None):
             headers["x-goog-user-project"] = quota_project
         return headers
 
-    def refused(self) -> None:
-        """Treat the present token as expired, and the document behind it as rotated."""
+    def refused(self, sent: Mapping[str, str]) -> None:
+        """Treat the token that was sent as expired, and the document behind it as rotated."""
+        if self._credentials is None or sent.get("authorization") != _bearer(self._credentials):
+            return
         self._void = True
         if self._reference is not None:
             self._secrets.forget(self._reference)
@@ -153,6 +166,13 @@ class GoogleCredentials:
         return self._renewal
 
     async def _renew_now(self) -> None:
+        try:
+            await self._fetch_token()
+        except Exception:
+            self._failed_at = time.monotonic()
+            raise
+
+    async def _fetch_token(self) -> None:
         document = await self._read_document()
         if self._credentials is None or document != self._document:
             self._document = document
@@ -193,6 +213,10 @@ def _find(
 def _refresh(credentials: Any, request: transport.Request) -> None:
     """Fetch a new token. Blocks."""
     credentials.refresh(request)
+
+
+def _bearer(credentials: Credentials | MetadataIdentity) -> str:
+    return f"Bearer {credentials.token}"
 
 
 async def _wait_for(renewal: "asyncio.Task[None]") -> None:

@@ -59,6 +59,14 @@ async def test_a_single_model_even_with_a_slash_in_its_name(name: str) -> None:
     assert answer.json()["id"] == name.replace("%2F", "/")
 
 
+async def test_a_mapped_model_that_nobody_serves_is_missing_alone() -> None:
+    configured = settings(anthropic={"model_mapping": {"broken": "not a model", "sound": "claude-sonnet-4-6"}})
+    listed = [model["id"] for model in (await ask("GET", "/v1/models", configured)).json()["data"]]
+    assert "sound" in listed
+    assert "broken" not in listed
+    assert (await ask("GET", "/v1/models/broken", configured)).status_code == 404
+
+
 async def test_an_unknown_model_is_a_404() -> None:
     answer = await ask("GET", "/v1/models/gpt-5")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
@@ -95,6 +103,12 @@ async def test_without_origins_no_page_may_call() -> None:
     answer = await ask("OPTIONS", "/v1/chat/completions", origin=ORIGIN)
     assert answer.status_code == 204
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_an_answer_without_a_body_gives_no_length() -> None:
+    answer = await ask("OPTIONS", "/v1/models")
+    assert answer.status_code == 204
+    assert "content-length" not in answer.headers
 
 
 async def test_a_preflight_of_an_allowed_origin_learns_methods_and_headers() -> None:

@@ -184,9 +184,31 @@ async def test_why_no_token_came_is_logged_without_a_word_of_it(
 
 async def test_a_refused_token_is_not_sent_again(metadata: MetadataServer, google: Identity) -> None:
     identity = google()
-    await identity.headers()
-    identity.refused()
+    identity.refused(await identity.headers())
     assert (await identity.headers())["authorization"] == "Bearer token-2"
+
+
+async def test_refusals_of_one_token_lead_to_one_renewal(metadata: MetadataServer, google: Identity) -> None:
+    identity = google()
+    sent = await identity.headers()
+    for _ in range(3):
+        identity.refused(sent)
+        assert (await identity.headers())["authorization"] == "Bearer token-2"
+
+
+async def test_a_renewal_that_failed_is_not_repeated_at_once(
+    metadata: MetadataServer, google: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata.status = 403
+    identity = google()
+    for _ in range(5):
+        with pytest.raises(UpstreamAuthenticationFailed):
+            await identity.headers()
+    asked = metadata.tokens
+    metadata.status = 200
+    monkeypatch.setattr(credentials, "RETRY_INTERVAL", 0.0)
+    assert (await identity.headers())["authorization"].startswith("Bearer token-")
+    assert asked == 1
 
 
 async def test_a_metadata_server_that_hangs_is_a_clear_error_in_time(
@@ -203,8 +225,9 @@ async def test_an_api_key_travels_in_its_own_header_and_is_read_again_after_a_re
     identity = ApiKey(kept(environment), "env:KEY")
     assert await identity.headers() == {"x-goog-api-key": "one"}
     environment["KEY"] = "two"
-    assert await identity.headers() == {"x-goog-api-key": "one"}
-    identity.refused()
+    sent = await identity.headers()
+    assert sent == {"x-goog-api-key": "one"}
+    identity.refused(sent)
     assert await identity.headers() == {"x-goog-api-key": "two"}
 
 
@@ -289,8 +312,9 @@ async def test_a_service_account_from_a_secret_and_its_rotation() -> None:
         assert (await identity.headers())["authorization"] == "Bearer token-of-one"
         assert await identity.project() == "other-project"
         environment["DOCUMENT"] = service_account(token_uri, "two")
-        assert (await identity.headers())["authorization"] == "Bearer token-of-one"
-        identity.refused()
+        sent = await identity.headers()
+        assert sent["authorization"] == "Bearer token-of-one"
+        identity.refused(sent)
         assert (await identity.headers())["authorization"] == "Bearer token-of-two"
         assert endpoint.asked == 2
     finally:
