@@ -159,12 +159,16 @@ class _Later(Mapping[str, T]):
 
 @contextmanager
 def _importing() -> Generator[None]:
-    """Look for no garbage meanwhile: nothing that is imported becomes some."""
+    """Collect no garbage while importing: modules are never garbage. Where the start froze its own, these are frozen too: no later
+    collection looks at them.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_freeze_count():
+            gc.freeze()
         if enabled:
             gc.enable()
 

@@ -32,6 +32,7 @@ from chromagent.app import create_app
 
 backends = {name: {"auth": "none", "project": "p", "base_url": "http://127.0.0.1:1"} for name in config.PROVIDERS}
 app = create_app(config.read({"allow_anonymous": True, "max_retries": 0, "backends": backends, "log": {"level": "error"}}))
+gc.freeze()  # as the entry point of the functions does
 
 async def ask(method, path, body=b""):
     inbox, sent = asyncio.Queue(), []
@@ -46,7 +47,8 @@ async def main():
     for requests in ([("GET", "/health"), ("OPTIONS", "/v1/models"), ("GET", "/nowhere"), ("PUT", "/health")],
                      [("POST", "/v1/chat/completions", chat)]):
         statuses = [await ask(*request) for request in requests]
-        print(json.dumps({"statuses": statuses, "modules": list(sys.modules), "collects": gc.isenabled()}))
+        collector = {"collects": gc.isenabled(), "frozen": gc.get_freeze_count()}
+        print(json.dumps({"statuses": statuses, "modules": list(sys.modules), **collector}))
 
 asyncio.run(main())
 """
@@ -116,6 +118,10 @@ def test_a_chat_loads_the_wire_format_of_its_own_model_only(served: list[dict[st
 
 def test_what_a_chat_loads_leaves_garbage_collection_as_it_was(served: list[dict[str, Any]]) -> None:
     assert [stage["collects"] for stage in served] == [True, True]
+
+
+def test_what_a_chat_loads_is_not_looked_at_by_later_collections(served: list[dict[str, Any]]) -> None:
+    assert served[1]["frozen"] > served[0]["frozen"] + 1000
 
 
 def test_the_archive_is_small(archive: Path) -> None:
